@@ -5,26 +5,30 @@ MAKEFLAGS += --no-print-directory
 
 BUILD := $(CURDIR)/build
 VIEW := $(BUILD)/collections/ansible_collections/netpath/ipmp
-PYTHON := $(BUILD)/venv/bin/python
-PYTEST := $(PYTHON) -m pytest -v
-SETUP := python3 tools/setup.py
+SETUP := $(shell command -v python3) tools/setup.py
+PYTEST := python -m pytest -v
 
-# Nothing of the user's own ansible takes part, and nothing is left in the home folder.
+# The tools come from build/venv. Nothing of the user's own ansible takes part, and nothing is left in the home folder.
+export PATH := $(BUILD)/venv/bin:/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 export ANSIBLE_HOME := $(BUILD)/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
-export ANSIBLE_CONFIG := /dev/null
-export PATH := $(BUILD)/venv/bin:$(PATH)
-unexport PYTHONHOME VIRTUAL_ENV
+export ANSIBLE_CONFIG := $(CURDIR)/tools/ansible.cfg
+unexport PYTHONHOME
+unexport PYTHONPATH
+unexport VIRTUAL_ENV
 
-root = @[ "$$(id -u)" = 0 ] || { echo "make $@ needs root: $(1); run it as root, for example with sudo" >&2; exit 1; }
-packages := it installs the Debian packages it lacks
+need_root = @[ "$$(id -u)" = 0 ] || { \
+	echo "make $@ needs root: $(1); run it as root, for example with sudo" >&2; exit 1; }
+installs := it installs the Debian packages that it lacks
 namespaces := it makes network namespaces
+unbuilt = @echo "make $@ is not built yet: $(1)" >&2; exit 2
 
 .PHONY: help
 help:
-	@echo "make demo   three hosts, a cable pulled, a NIC taken out and put back, on this machine"
-	@echo "make test   every check and test; its parts: lint sanity unit sim kernel molecule"
-	@echo "make lab-up, make lab-down   hosts to play with"
+	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
+	@echo "make test               every check and test, or one part of them:"
+	@echo "                        make lint, sanity, unit, sim, kernel, molecule"
+	@echo "make lab-up, lab-down   hosts to play with, and their removal"
 
 .PHONY: venv
 venv:
@@ -33,3 +37,86 @@ venv:
 .PHONY: ready
 ready:
 	@$(SETUP) packages venv view
+
+.PHONY: demo
+demo:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	@cd tests && python -m lab.demo
+
+.PHONY: test
+test:
+	$(call need_root,$(namespaces))
+	@for part in lint sanity unit sim kernel molecule; do \
+		echo "== make $$part"; $(MAKE) $$part || exit; \
+	done
+
+.PHONY: lint
+lint:
+	$(call need_root,$(installs))
+	@$(SETUP) packages venv view
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint --strict .
+	shellcheck .ci/run $$(grep -rlE --include='*.sh' '^#!' tests tools roles 2>/dev/null)
+	cd $(VIEW) && ansible-lint --offline
+	antsibull-changelog lint
+
+.PHONY: sanity
+sanity:
+	$(call need_root,$(installs))
+	@$(SETUP) packages venv view
+	@tools/sanity.sh
+
+.PHONY: unit
+unit:
+	$(call need_root,$(installs))
+	@$(SETUP) packages venv view
+	$(PYTEST) tests/unit
+
+.PHONY: sim
+sim:
+	$(call need_root,$(installs))
+	@$(SETUP) packages venv view
+	$(PYTEST) tests/sim
+
+.PHONY: kernel
+kernel:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	$(PYTEST) tests/kernel
+
+.PHONY: molecule
+molecule:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	cd $(VIEW) && MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --all
+
+.PHONY: lab-up
+lab-up:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	@cd tests && python -m lab up
+
+.PHONY: lab-down
+lab-down:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	@cd tests && python -m lab down
+
+.PHONY: crash-points
+crash-points:
+	$(call unbuilt,it will kill the daemon at every step of a transaction)
+
+.PHONY: test-vm
+test-vm:
+	$(call unbuilt,it will test PCI hot-plug on a virtual machine)
+
+.PHONY: bench
+bench:
+	$(call unbuilt,it will measure failover side by side with bonding and others)
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)

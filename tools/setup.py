@@ -30,6 +30,7 @@ OLDEST_PYTHON = (3, 11)  # of the controller; managed hosts may have 3.9
 # Debian package -> a program of it, which is what other distributions are asked for.
 PACKAGES = {
     "ethtool": "ethtool",
+    "git": "git",
     "iproute2": "ip",
     "iputils-ping": "ping",
     "mmdebstrap": "mmdebstrap",
@@ -121,7 +122,7 @@ def make_venv() -> None:
     """Build build/venv from the pinned requirements, unless it was built from these and by this Python, here."""
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(f"{sys.executable} is older than Python 3.11, which ansible-core asks for; put a newer python3 on PATH")
-    base = hashlib.sha256(f"{sys.version} {sys.executable} {VENV}".encode()).hexdigest()
+    base = hashlib.sha256(f"{sys.version} {sys.base_prefix} {VENV}".encode()).hexdigest()
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sorted((CHECKOUT / "requirements").glob("*.txt"))))
     stamp, key = VENV / ".stamp", f"{base} {wanted.hexdigest()}\n"
     found = stamp.read_text() if stamp.exists() else ""
