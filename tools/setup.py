@@ -121,7 +121,7 @@ def install_packages() -> None:
 def make_venv() -> None:
     """Build build/venv from the pinned requirements, unless it was built from these and by this Python, here."""
     if sys.version_info < OLDEST_PYTHON:
-        sys.exit(f"{sys.executable} is older than Python 3.11, which ansible-core asks for; put a newer python3 on PATH")
+        sys.exit(f"{sys.executable} is older than Python 3.11, which ansible-core needs; put a newer python3 on PATH")
     base = hashlib.sha256(f"{sys.version} {sys.base_prefix} {VENV}".encode()).hexdigest()
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sorted((CHECKOUT / "requirements").glob("*.txt"))))
     stamp, key = VENV / ".stamp", f"{base} {wanted.hexdigest()}\n"
