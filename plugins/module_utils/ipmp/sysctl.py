@@ -1,0 +1,179 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel settings that a member needs: saved on disk before the first write, put back on leaving.
+
+Settings are named by their path under ``/proc/sys/net``, with ``{}`` for the interface, because an interface's
+name may hold dots. ``/proc/sys/net`` is that of the network namespace of whoever reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+_NET = Path("/proc/sys/net")
+
+MEMBER: Tuple[Tuple[str, str], ...] = (
+    ("ipv4/conf/{}/arp_ignore", "1"),
+    ("ipv4/conf/{}/arp_announce", "2"),
+    ("ipv4/conf/{}/arp_filter", "0"),
+    ("ipv4/conf/{}/rp_filter", "2"),
+    ("ipv4/conf/{}/ignore_routes_with_linkdown", "1"),
+    ("ipv6/conf/{}/ignore_routes_with_linkdown", "1"),
+    ("ipv6/conf/{}/keep_addr_on_down", "1"),
+)
+HOST: Tuple[Tuple[str, str], ...] = (
+    ("ipv4/fib_multipath_hash_policy", "1"),
+    ("ipv6/fib_multipath_hash_policy", "1"),
+)
+
+_HOST_KEY = ""  # no interface has this name
+_NOT_INTERFACES = frozenset({"all", "default", ".", ".."})  # names under conf/ that no interface can have
+
+
+class Change(NamedTuple):
+    """One setting that was, or has to be, changed. ``str()`` reads ``ipv4/conf/eth1/arp_ignore: 0 -> 1``."""
+
+    setting: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.before} -> {self.after}"
+
+
+class Sysctls:
+    """Reads and writes the settings; what was there before is kept in ``ROOT/var/lib/ipmp/sysctl.json``.
+
+    Saved values count for the boot in which they were saved. An interface that was made anew under an old name keeps
+    the values saved for that name. ``warning`` is a sentence when the saved values could not be read.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self._file = Path(root) / "var/lib/ipmp/sysctl.json"
+        self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        self.warning: Optional[str] = None
+        self._saved = self._load()
+
+    def join(self, name: str) -> List[Change]:
+        """Sets what a member needs and returns what that changed; nothing for an interface that is not there."""
+        return self._apply(name, _of(name))
+
+    def leave(self, name: str) -> List[Change]:
+        """Puts the member's own values back and forgets them, also when the interface is not there any more."""
+        return self._restore(name)
+
+    def join_host(self) -> List[Change]:
+        """Sets what the host needs while it has a group."""
+        return self._apply(_HOST_KEY, dict(HOST))
+
+    def leave_host(self) -> List[Change]:
+        """Puts the host's own values back and forgets them."""
+        return self._restore(_HOST_KEY)
+
+    def members(self) -> List[str]:
+        """The interfaces whose values are saved, sorted."""
+        return sorted(name for name in self._saved if name != _HOST_KEY)
+
+    def drift(self, names: Iterable[str]) -> List[Change]:
+        """What somebody changed: settings of these members, and the host's if there are members, not as wanted."""
+        wanted: Dict[str, str] = {}
+        for name in names:
+            wanted.update(_of(name))
+        if wanted:
+            wanted.update(HOST)
+        return _differences(wanted)
+
+    def disable_ipv6(self, name: str) -> bool:
+        """Whether the kernel keeps IPv6 off this interface, by ``disable_ipv6`` or because it has none."""
+        return _read(f"ipv6/conf/{name}/disable_ipv6") != "0"
+
+    def _apply(self, key: str, wanted: Mapping[str, str]) -> List[Change]:
+        changes = _differences(wanted)
+        saved = dict(self._saved.get(key, {}))
+        for change in changes:
+            saved.setdefault(change.setting, change.before)
+        if saved != self._saved.get(key, {}):
+            self._save({**self._saved, key: saved})
+        for change in changes:
+            _write(change.setting, change.after)
+        return changes
+
+    def _restore(self, key: str) -> List[Change]:
+        changes = _differences(self._saved.get(key, {}))
+        for change in changes:
+            _write(change.setting, change.after)
+        if key in self._saved:
+            self._save({name: values for name, values in self._saved.items() if name != key})
+        return changes
+
+    def _load(self) -> Dict[str, Dict[str, str]]:
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+            if content["boot_id"] != self._boot_id:
+                return {}
+            return {
+                str(name): {str(setting): str(value) for setting, value in values.items()}
+                for name, values in content["saved"].items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.warning = f"{self._file}: the saved kernel settings cannot be read and will not be put back ({error})"
+            return {}
+
+    def _save(self, saved: Dict[str, Dict[str, str]]) -> None:
+        """Replaces the file, safe against a crash at any moment."""
+        self._file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".sysctl.", dir=self._file.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                json.dump({"boot_id": self._boot_id, "saved": saved}, stream, indent=1, sort_keys=True)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, self._file)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        directory = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        self._saved = saved
+
+
+def _of(name: str) -> Dict[str, str]:
+    if name in _NOT_INTERFACES:
+        return {}
+    return {setting.format(name): value for setting, value in MEMBER}
+
+
+def _differences(wanted: Mapping[str, str]) -> List[Change]:
+    """Settings whose value is another; those that the kernel does not have (interface or IPv6 gone) are left out."""
+    return [
+        Change(setting, before, value)
+        for setting, value in wanted.items()
+        for before in (_read(setting),)
+        if before is not None and before != value
+    ]
+
+
+def _read(setting: str) -> Optional[str]:
+    try:
+        return (_NET / setting).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+
+
+def _write(setting: str, value: str) -> None:
+    try:
+        (_NET / setting).write_text(value, encoding="ascii")
+    except FileNotFoundError:
+        return  # the interface went away meanwhile
+    except OSError as error:
+        raise OSError(error.errno, f"{_NET / setting} could not be set to {value}: {error.strerror}") from error
