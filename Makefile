@@ -17,11 +17,10 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
-need_root = @[ "$$(id -u)" = 0 ] || { \
-	echo "make $@ needs root: $(1); run it as root, for example with sudo" >&2; exit 1; }
+need_root = $(if $(filter 0,$(shell id -u)),,$(error make $@ needs root: $(1); run it as root, for example with sudo))
 installs := it installs the Debian packages that it lacks
 namespaces := it makes network namespaces
-unbuilt = @echo "make $@ is not built yet: $(1)" >&2; exit 2
+unbuilt = $(error make $@ is not built yet: $(1))
 
 .PHONY: help
 help:
