@@ -1,0 +1,68 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the daemon's artifact on the controller and sends it only to a host whose own differs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any, Dict, Optional
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.netpath.ipmp.plugins.module_utils import ipmp
+from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import artifact, pyroute2_choice
+
+MODULE = "netpath.ipmp.ipmp_daemon"
+
+
+def _package_folder() -> str:
+    return os.path.dirname(os.path.abspath(ipmp.__file__))
+
+
+def _pyroute2_folder() -> Optional[str]:
+    spec = importlib.util.find_spec("pyroute2")
+    return os.path.dirname(spec.origin) if spec and spec.origin else None
+
+
+class ActionModule(ActionBase):
+    """One module call when the host has the code already, else a transfer and a second one."""
+
+    TRANSFERS_FILES = True
+    _requires_connection = True
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+        super().run(tmp, task_vars)
+        given = dict(self._task.args)
+        hidden = sorted(name for name in given if name.startswith("_"))
+        if hidden:
+            raise AnsibleActionFail(f"ipmp_daemon has no option {hidden[0]}; remove it")
+        if given.get("state", "present") == "absent":
+            return self._call(given, task_vars)
+        folders = {"ipmp": _package_folder()}
+        given["_code"] = artifact.digest(folders["ipmp"])
+        bundle = _pyroute2_folder() if given.get("pyroute2", "auto") != "system" else None
+        if bundle:
+            folders["pyroute2"] = bundle
+            given["_pyroute2"] = artifact.digest(bundle)
+            given["_pyroute2_version"] = pyroute2_choice.installed_version()
+        result = self._call(given, task_vars)
+        needs = result.pop("needs", None)
+        if not needs:
+            return result
+        remote = self._connection._shell.join_path(self._temporary_folder(), "ipmp.tar.gz")
+        self._transfer_data(remote, artifact.pack({name: folders[name] for name in needs}))
+        self._fixup_perms2([self._connection._shell.tmpdir, remote])
+        try:
+            return self._call({**given, "_archive": remote}, task_vars)
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _temporary_folder(self) -> str:
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        return self._connection._shell.tmpdir
+
+    def _call(self, arguments: Dict[str, Any], task_vars: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+        return self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that the modules share: how long to wait, whether to apply, and the keys of a group."""
+
+from __future__ import annotations
+
+import textwrap
+
+_GROUP_KEYS = r"""
+interfaces:
+  description:
+    - The members of the group.
+    - All of them have to be connected to the same IP link.
+  type: list
+  elements: dict
+  default: []
+  suboptions:
+    name:
+      description: Name of the interface. It may be missing at present; it is then configured when it appears.
+      type: str
+      required: true
+    standby:
+      description: Whether it carries traffic only while another member has failed.
+      type: bool
+      default: false
+    mtu:
+      description: MTU in bytes. Left alone when not given.
+      type: int
+    data_addresses:
+      description: Addresses in CIDR notation that move to another member while this one has failed.
+      type: list
+      elements: str
+      default: []
+    test_addresses:
+      description: Addresses in CIDR notation, or V(link-local), that never leave this interface.
+      type: list
+      elements: str
+      default: []
+    extra:
+      description: Further words of the hostname file, put after C(group) in the first line.
+      type: list
+      elements: str
+      default: []
+gateways:
+  description: Default gateways that the group reaches through all its active members.
+  type: list
+  elements: str
+  default: []
+routes:
+  description: Routes that the group carries over all its active members.
+  type: list
+  elements: dict
+  default: []
+  suboptions:
+    to:
+      description: Destination in CIDR notation, or V(default).
+      type: str
+      required: true
+    via:
+      description: Address of the next hop.
+      type: str
+      required: true
+targets:
+  description: Hosts to probe instead of those that the daemon would choose.
+  type: list
+  elements: str
+  default: []
+failure_detection_time:
+  description: Time in milliseconds within which a failure has to be noticed by probes. The host's default when not given.
+  type: int
+failback:
+  description: Whether addresses return to their interface after its repair. The host's default when not given.
+  type: bool
+"""
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  wait_timeout:
+    description: How many seconds to wait until the host has done what was asked.
+    type: int
+    default: 30
+"""
+
+    APPLY = r"""
+options:
+  apply:
+    description: Whether the daemon shall do at once what the files say. With V(false) only files are written.
+    type: bool
+    default: true
+  confirm_timeout:
+    description:
+      - Seconds after which the host puts files and addresses back by itself, unless the change was confirmed by a task with
+        O(ignore:state=confirmed).
+      - V(0) means that nothing has to be confirmed.
+    type: int
+    default: 0
+"""
+
+    GROUP = "options:\n" + textwrap.indent(_GROUP_KEYS.strip(), "  ") + "\n"
+
+    GROUPS = (
+        """
+options:
+  groups:
+    description:
+      - All groups of the host. A group is what is listed here; an option left out means its default.
+      - Groups that are not named stay as they are unless O(purge=true).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the group, at most 31 characters.
+        type: str
+        required: true
+"""
+        + textwrap.indent(_GROUP_KEYS.strip(), "      ")
+        + "\n"
+    )

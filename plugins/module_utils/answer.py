@@ -1,0 +1,78 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the daemon's answers to what an Ansible module returns: moves as diff, errors as ``failed`` with a reason."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, NoReturn, Optional, Sequence
+
+from .ipmp import client
+
+REASONS = ("refused", "busy", "timeout", "verify", "hardware")
+
+
+def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
+    """Ends the module as failed with the error's sentence and what came with it: reason, refusals, differences, and
+    as ``busy_with`` the transaction in the way."""
+    result: Dict[str, Any] = {"changed": False, "moves": []}
+    if isinstance(error, client.DaemonError):
+        if error.kind in REASONS:
+            result["reason"] = error.kind
+        result.update({k: v for k, v in error.details.items() if k in ("refusals", "differences", "lost")})
+        if error.details.get("transaction"):
+            result["busy_with"] = error.details["transaction"]
+        refusals = error.details.get("refusals")
+        told = "; ".join(r["information"] for r in refusals or [] if r["information"] not in str(error))
+        error = Exception(f"{error}: {told}" if told else str(error))
+    result.update(more)
+    module.fail_json(msg=str(error), **result)
+
+
+def need_root(module: Any) -> None:
+    """Ends the module with one sentence when it is not run by root."""
+    if os.geteuid() != 0:
+        module.fail_json(msg=f"{module._name} needs root on the host: run the task with become: true")
+
+
+def moves_diff(moves: Sequence[Dict[str, Optional[str]]]) -> List[Dict[str, str]]:
+    """Where the addresses were and are, as an Ansible diff; empty when nothing moved."""
+    if not moves:
+        return []
+
+    def lines(key: str) -> str:
+        return "".join(f"{m['address']} on {m[key] or 'no interface'}\n" for m in moves)
+
+    header = "addresses"
+    return [{"before_header": header, "after_header": header, "before": lines("from"), "after": lines("to")}]
+
+
+def moved(module: Any, changed: bool, moves: Sequence[Dict[str, Any]], **more: Any) -> Dict[str, Any]:
+    """A module's result: changed, moves, and the diff when it was asked for."""
+    result: Dict[str, Any] = {"changed": changed, "moves": list(moves), **more}
+    if module._diff:
+        result["diff"] = moves_diff(moves)
+    return result
+
+
+def caller() -> Optional[str]:
+    """The address that the SSH session of this task comes from, or None where it came another way."""
+    return (connection() or [None])[0]
+
+
+def connection() -> Optional[List[str]]:
+    """SSH_CONNECTION's words (their address and port, our address and port), from us or the process that became root for us."""
+    words = os.environ.get("SSH_CONNECTION", "").split()
+    pid = os.getppid()
+    while len(words) != 4 and pid > 1:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as environ:
+                for variable in environ.read().split(b"\0"):
+                    if variable.startswith(b"SSH_CONNECTION="):
+                        words = variable.decode().partition("=")[2].split()
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+                pid = int(stat.read().rpartition(")")[2].split()[1])
+        except OSError:
+            return None
+    return words if len(words) == 4 else None

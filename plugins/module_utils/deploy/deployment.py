@@ -1,0 +1,166 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon on a host, from what is there to what shall be there: compared whole, changed in one go."""
+
+from __future__ import annotations
+
+import grp
+import os
+import sys
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from . import artifact, layout, network_managers, pyroute2_choice
+from .places import Place
+from .service import Run, Service, ServiceError
+
+GROUP = "ipmp"
+# There while new code has been written and the daemon has not been started with it yet: an interrupted run is finished
+# by the next one.
+STAMP = "restart-needed"
+
+
+class Host:
+    """What the module gives: where the host's root is, how to run a program, how to label a file, how long to wait."""
+
+    def __init__(self, root: str, run: Run, settle: Callable[[str], None], wait: float) -> None:
+        self.root, self.run, self.settle = root, run, settle
+        self.lib = os.path.join(root, layout.LIB)
+        self.service = Service(root, run, wait)
+
+
+class Deployment:
+    """One comparison of a host with ``state: present``; ``differences`` first, then perhaps ``make``.
+
+    code is the digest of the controller's package; pyroute2 that of the controller's pyroute2, or None.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        code: str,
+        pyroute2: Optional[str],
+        pyroute2_version: Optional[str],
+        pyroute2_asked: str,
+        managers: Sequence[str],
+        members: Sequence[str],
+    ) -> None:
+        self.host = host
+        present = {name: artifact.digest(os.path.join(host.lib, name)) for name in ("ipmp", "pyroute2")}
+        self.pyroute2 = pyroute2_choice.choose(
+            pyroute2_asked, pyroute2_choice.installed_version(), pyroute2_version, present["pyroute2"] is not None
+        )
+        wanted: Dict[str, Optional[str]] = {"ipmp": code, "pyroute2": None}
+        if self.pyroute2 == "bundled":
+            wanted["pyroute2"] = pyroute2 or present["pyroute2"]
+        self._present, self._wanted = present, wanted
+        self.needs = sorted(n for n, d in wanted.items() if d and d != present[n])
+        self._unit = layout.unit(host.root, host.service.systemd)
+        self._managers = network_managers.places(host.root, managers, members)
+        self._places: List[Place] = [
+            *layout.folders(host.root),
+            *layout.programs(host.root, sys.executable),
+            self._unit,
+            *self._managers.values(),
+        ]
+        if wanted["pyroute2"] is None:
+            self._places.append(Place(os.path.join(host.lib, "pyroute2")))
+        self._group_missing = not _group_exists()
+        self._steps = self._service_steps()
+
+    def _service_steps(self) -> List[str]:
+        steps = self.host.service.lacking()
+        if self._unit.difference():
+            steps.append("reload-units")
+        replaced = bool(self.needs) or any(p.difference() for p in layout.programs(self.host.root, sys.executable))
+        unfinished = os.path.exists(os.path.join(self.host.lib, STAMP))
+        if "start" not in steps and (replaced or unfinished or "reload-units" in steps):
+            steps.append("restart")
+        return steps
+
+    def differences(self) -> List[Dict[str, Any]]:
+        """Ansible diff entries, one a thing that differs; empty when nothing has to be done."""
+        entries = [entry for entry in (place.difference() for place in self._places) if entry]
+        for name in self.needs:
+            path = os.path.join(self.host.lib, name)
+            entries.append(_entry(path, f"sha256 {self._present[name] or 'none'}\n", f"sha256 {self._wanted[name]}\n"))
+        if self._group_missing:
+            entries.append(_entry(f"group {GROUP}", "", "system group\n"))
+        if self._steps:
+            entries.append(_entry("in.mpathd", "", "".join(f"{step}\n" for step in self._steps)))
+        return entries
+
+    def make(self, archive: Optional[str]) -> None:
+        """Changes what differs. ``archive`` is needed when ``needs`` names something."""
+        if self._group_missing:
+            rc, _out, err = self.host.run(["groupadd", "--system", GROUP])
+            if rc:
+                raise ServiceError(f"groupadd cannot make the group {GROUP}: {err.strip()}")
+        changed = [place for place in self._places if place.difference()]
+        for place in [p for p in changed if p.folder]:
+            place.make(self.host.settle)
+        if "start" in self._steps or "restart" in self._steps:
+            Place(os.path.join(self.host.lib, STAMP), text="").make(self.host.settle)
+        if self.needs and archive:
+            artifact.unpack(archive, self.host.lib, {name: str(self._wanted[name]) for name in self.needs})
+            self._compile()
+        for place in [p for p in changed if not p.folder]:
+            place.make(self.host.settle)
+        self._reload_managers(changed)
+        self.host.service.make(self._steps)
+        Place(os.path.join(self.host.lib, STAMP)).make(self.host.settle)
+
+    def _compile(self) -> None:
+        """Compiles what the daemon will import; the unit's sandbox could not write it down."""
+        self.host.run([sys.executable, "-m", "compileall", "-q", os.path.join(self.host.lib, "ipmp")])
+        if self.pyroute2 == "bundled":
+            program = f"import sys; sys.path.insert(0, {self.host.lib!r}); import pyroute2"
+            rc, _out, err = self.host.run([sys.executable, "-c", program])
+            if rc:
+                raise ServiceError(f"the pyroute2 sent cannot be imported by {sys.executable}: {err.strip()}")
+
+    def _reload_managers(self, changed: Sequence[Place]) -> None:
+        if not self.host.service.systemd:
+            return
+        for manager, command in network_managers.RELOADS.items():
+            if self._managers.get(manager) in changed:
+                active, _out, _err = self.host.run(["systemctl", "is-active", "--quiet", f"{manager}.service"])
+                if active == 0:
+                    self.host.run(command)
+
+
+def removal(host: Host) -> List[Dict[str, Any]]:
+    """Diff entries of ``state: absent``."""
+    return [entry for entry in (place.difference() for place in _leftovers(host)) if entry]
+
+
+def remove(host: Host) -> None:
+    """Releases the host's network, ends the daemon and removes what was deployed."""
+    host.service.release()
+    changed = [place for place in _leftovers(host) if place.difference()]
+    for place in changed:
+        place.make(host.settle)
+    if host.service.systemd:
+        host.run(["systemctl", "daemon-reload"])
+
+
+def _leftovers(host: Host) -> List[Place]:
+    return [*layout.removed(host.root), *network_managers.places(host.root, (), ()).values()]
+
+
+def _group_exists() -> bool:
+    try:
+        grp.getgrnam(GROUP)
+        return True
+    except KeyError:
+        return False
+
+
+def _entry(what: str, before: str, after: str) -> Dict[str, Any]:
+    return {"before_header": what, "after_header": what, "before": before, "after": after}
+
+
+def result(entries: Sequence[Mapping[str, Any]], diff: bool) -> Dict[str, Any]:
+    """The part of a module's result that says what differed; the diff itself only when it was asked for."""
+    return {"changed": bool(entries), **({"diff": list(entries)} if diff else {})}

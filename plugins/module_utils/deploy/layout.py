@@ -1,0 +1,107 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the daemon's place on a host looks like: folders, launchers, links, the systemd unit."""
+
+from __future__ import annotations
+
+import os
+from typing import List
+
+from .places import Place
+
+LIB = "usr/local/lib/ipmp"
+UNIT = "etc/systemd/system/ipmp.service"
+PROGRAMS = {"in.mpathd": "in_mpathd", "ipmpstat": "ipmpstat", "if_mpadm": "if_mpadm", "cfgadm": "cfgadm"}
+
+LAUNCHER = """\
+#!{python}
+import sys
+sys.path.insert(0, "{lib}")
+from ipmp.commands.{module} import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+# /etc is writable because a rollback puts the files back; /proc/sys/net because members need settings of their own,
+# which is why ProtectKernelTunables is absent and the rest of /proc/sys is closed by path.
+# SupplementaryGroups lets the daemon give its socket to the group without CAP_CHOWN.
+UNIT_TEXT = """\
+# Written by netpath.ipmp (role mpathd); change it with: systemctl edit ipmp.service
+[Unit]
+Description=IP network multipathing daemon (in.mpathd)
+Wants=network-pre.target
+After=network-pre.target systemd-udevd.service systemd-udev-trigger.service systemd-sysctl.service
+Before=network.target network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart=/usr/local/sbin/in.mpathd
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=1
+TimeoutStartSec=60
+TimeoutStopSec=60
+WatchdogSec=30
+SupplementaryGroups=ipmp
+RuntimeDirectory=ipmp
+RuntimeDirectoryPreserve=yes
+StateDirectory=ipmp
+StateDirectoryMode=0700
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_NICE
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectSystem=strict
+ReadWritePaths=/etc /var/lib/ipmp /run/ipmp
+ReadOnlyPaths=-/proc/sys/kernel -/proc/sys/fs -/proc/sys/vm -/proc/sys/dev -/proc/sysrq-trigger
+ProtectHome=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+LockPersonality=yes
+RestrictNamespaces=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_PACKET AF_INET AF_INET6
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def folders(root: str) -> List[Place]:
+    """Directories that stay when the daemon goes (configuration), and those that go with it."""
+    return [
+        Place(os.path.join(root, "etc/ipmp"), folder=True, mode=0o755),
+        Place(os.path.join(root, "etc/ipmp/rcm"), folder=True, mode=0o755),
+        Place(os.path.join(root, "var/lib/ipmp"), folder=True, mode=0o700),
+        Place(os.path.join(root, LIB), folder=True, mode=0o755),
+        Place(os.path.join(root, LIB, "bin"), folder=True, mode=0o755),
+        Place(os.path.join(root, "usr/local/sbin"), folder=True, mode=0o755),
+    ]
+
+
+def programs(root: str, python: str) -> List[Place]:
+    """The launchers and the links to them."""
+    result = []
+    for name, module in PROGRAMS.items():
+        launcher = os.path.join(root, LIB, "bin", name)
+        text = LAUNCHER.format(python=python, lib=os.path.join(root, LIB), module=module)
+        result.append(Place(launcher, text=text, mode=0o755))
+        result.append(Place(os.path.join(root, "usr/local/sbin", name), link=launcher))
+    return result
+
+
+def unit(root: str, systemd: bool) -> Place:
+    """The unit, where systemd runs; without systemd there shall be none."""
+    return Place(os.path.join(root, UNIT), text=UNIT_TEXT if systemd else None)
+
+
+def removed(root: str) -> List[Place]:
+    """Everything that goes with ``state: absent``. Hostname files and /etc/ipmp are the administrator's and stay."""
+    names = [os.path.join("usr/local/sbin", name) for name in PROGRAMS]
+    return [Place(os.path.join(root, path)) for path in [*names, LIB, UNIT, "var/lib/ipmp", "run/ipmp"]]

@@ -1,0 +1,136 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting, restarting and ending the daemon: through systemd where that runs, else as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import Callable, List, Optional, Sequence, Tuple
+
+from ..ipmp import client
+from .layout import LIB
+
+Run = Callable[[Sequence[str]], Tuple[int, str, str]]
+
+
+class ServiceError(Exception):
+    """The daemon did not start or end; ``str()`` is one sentence."""
+
+
+class Service:
+    """The daemon of one host. ``run`` is AnsibleModule.run_command; ``wait`` is how long anything may take, in seconds."""
+
+    def __init__(self, root: str, run: Run, wait: float) -> None:
+        self.root, self._run, self._wait = root, run, wait
+        self._started: Optional[subprocess.Popen[bytes]] = None
+        self.systemd = os.path.isdir(os.path.join(root, "run/systemd/system"))
+
+    def pid(self) -> Optional[int]:
+        """The process that answers on the control socket, or None."""
+        try:
+            return int(client.Client(self.root, timeout=5).call("ping")["pid"])
+        except (client.DaemonUnreachable, client.DaemonError):
+            return None
+
+    def lacking(self) -> List[str]:
+        """What has to be done for a daemon that runs now and after a boot: of ``enable`` and ``start``."""
+        if not self.systemd:
+            return [] if self.pid() else ["start"]
+        _rc, out, _err = self._run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "ipmp.service"])
+        lacking = [] if "UnitFileState=enabled" in out else ["enable"]
+        return lacking + ([] if "ActiveState=active" in out and self.pid() else ["start"])
+
+    def make(self, steps: Sequence[str]) -> None:
+        """Does the steps ``reload-units``, ``enable``, ``start``, ``restart``; returns when the daemon answers."""
+        if self.systemd:
+            if "reload-units" in steps:
+                self._systemctl("daemon-reload")
+            if "enable" in steps:
+                self._systemctl("enable", "ipmp.service")
+            if "start" in steps or "restart" in steps:
+                self._systemctl("restart", "ipmp.service")
+        elif "start" in steps or "restart" in steps:
+            self._end_process()
+            self._start_process()
+        if "start" in steps or "restart" in steps:
+            self._await_answer()
+
+    def release(self) -> None:
+        """Puts the host's network back as it was before us, and ends the daemon."""
+        pid = self.pid()
+        if pid:
+            client.Client(self.root, timeout=self._wait).call("release")
+        elif os.path.exists(self._program()):
+            rc, _out, err = self._run([self._program(), "--release"])
+            if rc:
+                raise ServiceError(f"in.mpathd --release failed: {_last_line(err)}")
+        if self.systemd:
+            self._run(["systemctl", "disable", "--now", "ipmp.service"])
+        elif pid:
+            self._await_end(pid)
+
+    def _program(self) -> str:
+        return os.path.join(self.root, LIB, "bin/in.mpathd")
+
+    def _systemctl(self, *words: str) -> None:
+        rc, _out, err = self._run(["systemctl", *words])
+        if rc:
+            raise ServiceError(
+                f"systemctl {' '.join(words)} failed: {_last_line(err)}; see: journalctl -u ipmp.service"
+            )
+
+    def _log(self) -> str:
+        return os.path.join(self.root, "run/ipmp/in.mpathd.log")
+
+    def _start_process(self) -> None:
+        os.makedirs(os.path.dirname(self._log()), mode=0o755, exist_ok=True)
+        with open(self._log(), "wb") as log:
+            self._started = subprocess.Popen(
+                [self._program()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
+
+    def _end_process(self) -> None:
+        pid = self.pid()
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            self._await_end(pid)
+
+    def _await_end(self, pid: int) -> None:
+        deadline = time.monotonic() + self._wait
+        while _alive(pid):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"in.mpathd (process {pid}) does not end within {self._wait:g} s")
+            time.sleep(0.02)
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + self._wait
+        while not self.pid():
+            if self._started is not None and self._started.poll() is not None:
+                raise ServiceError(f"in.mpathd has ended at once{self._why()}")
+            if time.monotonic() > deadline:
+                raise ServiceError(f"in.mpathd does not answer within {self._wait:g} s{self._why()}")
+            time.sleep(0.02)
+
+    def _why(self) -> str:
+        if self.systemd:
+            return "; see: journalctl -u ipmp.service"
+        with open(self._log(), encoding="utf-8", errors="replace") as log:
+            last = _last_line(log.read())
+        return f"; its last words: {last}" if last else ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""

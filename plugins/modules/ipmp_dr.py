@@ -1,0 +1,269 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes a component out of service and puts it back, as a transaction."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipmp_dr
+short_description: Detach and reattach a network component
+version_added: 1.0.0
+description:
+  - Detaching asks first whether the component may go. If it may, its addresses move to other members of their group, its own
+    addresses go, and it can be taken out. Connections live on.
+  - Detaching is refused, with nothing changed, when a component is the last working member of its group or carries addresses that
+    have nowhere to go.
+  - In check mode the module is the query alone. It fails if the detach would be refused.
+author:
+  - The netpath.ipmp contributors
+extends_documentation_fragment:
+  - netpath.ipmp.attributes
+options:
+  component:
+    description: Name of the component, such as an interface. Needed unless O(transaction) names what is meant.
+    type: str
+  transaction:
+    description: The transaction to confirm or to roll back, as an earlier task returned it.
+    type: str
+  state:
+    description:
+      - V(detached) detaches the component, V(attached) puts it back into service and its addresses home.
+      - V(confirmed) makes a detach that runs under O(confirm_timeout) permanent.
+      - V(rolled_back) undoes a detach that is not confirmed yet; without O(transaction) the one that is open.
+    type: str
+    choices: [detached, attached, confirmed, rolled_back]
+    default: detached
+  force:
+    description: Whether to detach in spite of refusals that may be overridden. Addresses lost by it are listed in RV(lost).
+    type: bool
+    default: false
+  hardware:
+    description:
+      - How the component is taken out after its addresses have left it.
+      - V(auto) is slot power if there is a slot, else removal from the PCI bus, else unbinding the driver, else nothing.
+    type: str
+    choices: [auto, none, pci, slot, driver]
+    default: auto
+  confirm_timeout:
+    description:
+      - Seconds after which the host undoes the detach by itself unless it was confirmed by O(state=confirmed), best over a new
+        connection.
+      - V(0) means no timer.
+    type: int
+    default: 0
+  wait_timeout:
+    description: How many seconds to wait until the addresses of an attached component are home.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Ask whether eth1 may go
+  netpath.ipmp.ipmp_dr:
+    component: eth1
+  check_mode: true
+
+- name: Detach eth1; it comes back by itself after two minutes
+  netpath.ipmp.ipmp_dr:
+    component: eth1
+    confirm_timeout: 120
+  register: detach
+
+- name: Keep it detached
+  netpath.ipmp.ipmp_dr:
+    state: confirmed
+    transaction: "{{ detach.transaction }}"
+
+- name: Put eth1 back into service
+  netpath.ipmp.ipmp_dr:
+    component: eth1
+    state: attached
+"""
+
+RETURN = r"""
+moves:
+  description: The addresses that moved, or would move in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The address, without prefix length.
+      type: str
+    from:
+      description: The interface that it was on, or null.
+      type: str
+    to:
+      description: The interface that it is on now, or null if it has nowhere to go.
+      type: str
+  sample: [{address: 192.0.2.11, from: eth1, to: eth2}]
+transaction:
+  description: The transaction, to be confirmed or rolled back. Null when nothing had to be done.
+  returned: success
+  type: str
+lost:
+  description: Addresses that a forced detach leaves on no interface.
+  returned: with O(state=detached)
+  type: list
+  elements: str
+refusals:
+  description: Who refuses, and why.
+  returned: when refused
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: The resource that is in use.
+      type: str
+      sample: SUNW_network/eth1
+    information:
+      description: What it is used for.
+      type: str
+      sample: "eth1 hosts IP addresses: 192.0.2.11"
+reason:
+  description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
+  returned: when one of these applies
+  type: str
+rolled_back:
+  description: Whether the host is back as it was before the transaction.
+  returned: when a transaction was undone
+  type: bool
+hardware:
+  description: How the component was, or would be, taken out.
+  returned: with O(state=detached)
+  type: str
+messages:
+  description: What the daemon has to say about it.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
+
+
+def query(module: AnsibleModule, daemon: client.Client) -> dict:
+    """What ``detach-query`` answers, asked with this task's force and connection."""
+    params = module.params
+    return daemon.call("detach-query", component=params["component"], force=params["force"], peer=answer.caller())
+
+
+def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
+    """Check mode of ``detached``."""
+    found = query(module, daemon)
+    hardware = found["component"]["hardware"] if module.params["hardware"] == "auto" else module.params["hardware"]
+    about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"], "hardware": hardware}
+    if found["state"] == "detached":
+        return answer.moved(module, False, [], **about)
+    if not found["allowed"]:
+        name = module.params["component"]
+        error = client.DaemonError("refused", None, f"{name} cannot be detached", {"refusals": found["refusals"]})
+        answer.fail(module, error)
+    return answer.moved(module, True, found["moves"], **about)
+
+
+def detach(module: AnsibleModule, daemon: client.Client) -> dict:
+    """Prepares and commits; a commit that fails is rolled back before the module fails."""
+    params = module.params
+    try:
+        done = daemon.call(
+            "detach-prepare",
+            component=params["component"],
+            force=params["force"],
+            peer=answer.caller(),
+            confirm_timeout=params["confirm_timeout"],
+            hardware=params["hardware"],
+        )
+    except client.DaemonError as error:
+        if error.code != "already-detached":
+            raise
+        return answer.moved(module, False, [], transaction=None, lost=[], messages=[], hardware=params["hardware"])
+    try:
+        daemon.call("detach-commit", transaction=done["transaction"])
+    except client.ClientError as error:
+        undone = daemon.call("detach-rollback", transaction=done["transaction"], reason=str(error))
+        answer.fail(module, error, rolled_back=undone["rolled_back"], differences=undone["differences"])
+    about = {name: done[name] for name in ("transaction", "lost", "messages")}
+    return answer.moved(module, True, done["moves"], hardware=done["component"]["hardware"], **about)
+
+
+def attach(module: AnsibleModule, daemon: client.Client) -> dict:
+    """Puts the component back into service."""
+    if module.check_mode:
+        return answer.moved(module, query(module, daemon)["state"] == "detached", [], transaction=None, messages=[])
+    done = daemon.call("attach", component=module.params["component"], wait_timeout=module.params["wait_timeout"])
+    return answer.moved(module, done["changed"], done["moves"], transaction=None, messages=done["messages"])
+
+
+def confirm(module: AnsibleModule, daemon: client.Client) -> dict:
+    """Makes the detach permanent."""
+    wanted = module.params["transaction"]
+    if module.check_mode:
+        opened = daemon.call("transactions")["open"]
+        return answer.moved(
+            module, bool(opened and opened["transaction"] == wanted), [], transaction=wanted, messages=[]
+        )
+    done = daemon.call("detach-confirm", transaction=wanted)
+    return answer.moved(module, done["changed"], [], transaction=wanted, messages=[])
+
+
+def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
+    """Undoes the detach that is open."""
+    wanted = module.params["transaction"]
+    if module.check_mode:
+        opened = daemon.call("transactions")["open"]
+        is_it = bool(opened and wanted in (None, opened["transaction"]))
+        return answer.moved(module, is_it, [], transaction=wanted, rolled_back=is_it, messages=[])
+    done = daemon.call("detach-rollback", transaction=wanted, reason="asked for by a task")
+    if done["differences"]:
+        error = client.DaemonError(
+            "verify", None, "the host is not as it was before", {"differences": done["differences"]}
+        )
+        answer.fail(module, error, rolled_back=done["rolled_back"])
+    return answer.moved(
+        module, done["changed"], done["moves"], transaction=wanted, rolled_back=done["rolled_back"], messages=[]
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "component": {"type": "str"},
+            "transaction": {"type": "str"},
+            "state": {
+                "type": "str",
+                "choices": ["detached", "attached", "confirmed", "rolled_back"],
+                "default": "detached",
+            },
+            "force": {"type": "bool", "default": False},
+            "hardware": {"type": "str", "choices": ["auto", "none", "pci", "slot", "driver"], "default": "auto"},
+            "confirm_timeout": {"type": "int", "default": 0},
+            "wait_timeout": {"type": "int", "default": 60},
+        },
+        required_if=[
+            ("state", "detached", ["component"]),
+            ("state", "attached", ["component"]),
+            ("state", "confirmed", ["transaction"]),
+        ],
+        supports_check_mode=True,
+    )
+    answer.need_root(module)
+    verbs = {
+        "detached": query_detach if module.check_mode else detach,
+        "attached": attach,
+        "confirmed": confirm,
+        "rolled_back": roll_back,
+    }
+    try:
+        result = verbs[module.params["state"]](module, client.Client())
+    except client.ClientError as error:
+        answer.fail(module, error)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

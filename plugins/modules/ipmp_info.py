@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host's groups, interfaces and addresses are doing now."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipmp_info
+short_description: Gather the state of a host's multipathing groups
+version_added: 1.0.0
+description:
+  - Asks the daemon for one atomic snapshot, and returns the parts asked for.
+  - Nothing is added to the host's facts.
+author:
+  - The netpath.ipmp contributors
+extends_documentation_fragment:
+  - netpath.ipmp.attributes
+options:
+  gather:
+    description:
+      - Which parts to return.
+      - V(components) costs one further question for each interface.
+    type: list
+    elements: str
+    choices: [groups, interfaces, addresses, targets, probes, components, records]
+    default: [groups, interfaces, addresses]
+"""
+
+EXAMPLES = r"""
+- name: See how the groups are
+  netpath.ipmp.ipmp_info:
+    gather: [groups, interfaces]
+  register: ipmp
+
+- name: Fail if a group is not whole
+  ansible.builtin.assert:
+    that: ipmp.groups | rejectattr('state', 'eq', 'ok') | length == 0
+"""
+
+RETURN = r"""
+versions:
+  description: Version of the daemon, and the versions of the control protocol that it and this module speak.
+  returned: always
+  type: dict
+  contains:
+    daemon:
+      description: Version of the running daemon.
+      type: str
+    protocol:
+      description: Protocol versions that the daemon serves.
+      type: list
+      elements: int
+    module_protocol:
+      description: Protocol version that this module speaks.
+      type: int
+groups:
+  description: The groups, with state, members by what they are doing, and settings.
+  returned: when gathered
+  type: list
+  elements: dict
+  sample: [{name: prod, state: ok, active: [eth1], inactive: [eth2], unusable: []}]
+interfaces:
+  description: The interfaces that have a hostname file, with state and reason.
+  returned: when gathered
+  type: list
+  elements: dict
+  sample: [{name: eth1, group: prod, state: ok, link: up, flags: []}]
+addresses:
+  description: The addresses, whose they are and where they are.
+  returned: when gathered
+  type: list
+  elements: dict
+  sample: [{address: 192.0.2.11, owner: eth1, interface: eth2, type: data, state: up}]
+targets:
+  description: The probe targets that each group is given.
+  returned: when gathered
+  type: list
+  elements: dict
+  sample: [{group: prod, targets: [192.0.2.254]}]
+probes:
+  description: What probing says of each member.
+  returned: when gathered
+  type: list
+  elements: dict
+  sample: [{interface: eth1, group: prod, probe: disabled, failures: 0}]
+components:
+  description: What can be detached, and whether it would be allowed now.
+  returned: when gathered
+  type: list
+  elements: dict
+  sample: [{name: eth1, interfaces: [eth1], state: attached, allowed: true, refusals: []}]
+records:
+  description: The components that are detached, with the addresses that they had.
+  returned: when gathered
+  type: list
+  elements: dict
+  sample: [{component: eth1, interfaces: [eth1], addresses: [192.0.2.11]}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
+
+SUBSETS = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
+
+
+def components(daemon: client.Client, names: list) -> list:
+    """One entry a component, whatever the number of its interfaces."""
+    found = {}
+    for name in names:
+        query = daemon.call("detach-query", component=name, force=False, peer=answer.caller())
+        about = {key: query[key] for key in ("state", "allowed", "refusals", "moves", "lost", "warnings")}
+        found[query["component"]["name"]] = {**query["component"], **about}
+    return [found[name] for name in sorted(found)]
+
+
+def gather(daemon: client.Client, wanted: list) -> dict:
+    """One key for each subset, and ``versions``."""
+    status = daemon.call("status")
+    members = [i for i in status["interfaces"] if i["group"]]
+    result = {
+        "versions": {
+            "daemon": status["version"],
+            "protocol": status["protocol"],
+            "module_protocol": client.PROTOCOL,
+        }
+    }
+    for subset in wanted:
+        if subset == "targets":
+            result[subset] = [{"group": g["name"], "targets": g["targets"]} for g in status["groups"]]
+        elif subset == "probes":
+            result[subset] = [
+                {"interface": i["name"], "group": i["group"], "probe": i["probe"], "failures": i["failures"]}
+                for i in members
+            ]
+        elif subset == "components":
+            result[subset] = components(daemon, [i["name"] for i in status["interfaces"]])
+        elif subset == "records":
+            result[subset] = daemon.call("transactions")["records"]
+        else:
+            result[subset] = status[subset]
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "gather": {
+                "type": "list",
+                "elements": "str",
+                "choices": SUBSETS,
+                "default": ["groups", "interfaces", "addresses"],
+            },
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = gather(client.Client(), module.params["gather"])
+    except client.ClientError as error:
+        answer.fail(module, error)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
