@@ -67,7 +67,7 @@ targets:
   elements: str
   default: []
 failure_detection_time:
-  description: Time in milliseconds within which a failure has to be noticed by probes. The host's default when not given.
+  description: Time in milliseconds within which probes have to notice a failure. The host's default when not given.
   type: int
 failback:
   description: Whether addresses return to their interface after its repair. The host's default when not given.
@@ -92,8 +92,8 @@ options:
     default: true
   confirm_timeout:
     description:
-      - Seconds after which the host puts files and addresses back by itself, unless the change was confirmed by a task with
-        O(ignore:state=confirmed).
+      - Seconds after which the host puts files and addresses back by itself, unless the change was confirmed by a task
+        of M(netpath.ipmp.ipmp_config) with C(state=confirmed).
       - V(0) means that nothing has to be confirmed.
     type: int
     default: 0

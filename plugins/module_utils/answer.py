@@ -14,8 +14,10 @@ REASONS = ("refused", "busy", "timeout", "verify", "hardware")
 
 
 def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
-    """Ends the module as failed with the error's sentence and what came with it: reason, refusals, differences, and
-    as ``busy_with`` the transaction in the way."""
+    """Ends the module as failed with the error's sentence and what came with it: reason, refusals, differences.
+
+    A transaction in the way is returned as ``busy_with``.
+    """
     result: Dict[str, Any] = {"changed": False, "moves": []}
     if isinstance(error, client.DaemonError):
         if error.kind in REASONS:
@@ -62,7 +64,10 @@ def caller() -> Optional[str]:
 
 
 def connection() -> Optional[List[str]]:
-    """SSH_CONNECTION's words (their address and port, our address and port), from us or the process that became root for us."""
+    """SSH_CONNECTION's words: their address and port, our address and port.
+
+    From our own environment, or from that of the process that became root for us.
+    """
     words = os.environ.get("SSH_CONNECTION", "").split()
     pid = os.getppid()
     while len(words) != 4 and pid > 1:

@@ -32,8 +32,8 @@ options:
   pyroute2:
     description:
       - Which copy of the Python library pyroute2, 0.7.2 or newer, the daemon uses.
-      - V(system) is the one that the host's Python imports, V(bundled) the one installed beside ansible on the controller, which
-        is sent along, and V(auto) the host's own if it is good enough, else the controller's.
+      - V(system) is the one that the host's Python imports, V(bundled) the one installed beside ansible on the
+        controller, which is sent along, and V(auto) the host's own if it is good enough, else the controller's.
     type: str
     choices: [auto, bundled, system]
     default: auto

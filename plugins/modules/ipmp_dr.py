@@ -11,10 +11,10 @@ module: ipmp_dr
 short_description: Detach and reattach a network component
 version_added: 1.0.0
 description:
-  - Detaching asks first whether the component may go. If it may, its addresses move to other members of their group, its own
-    addresses go, and it can be taken out. Connections live on.
-  - Detaching is refused, with nothing changed, when a component is the last working member of its group or carries addresses that
-    have nowhere to go.
+  - Detaching asks first whether the component may go. If it may, its addresses move to other members of their group,
+    its own addresses go, and it can be taken out. Connections live on.
+  - Detaching is refused, with nothing changed, when a component is the last working member of its group or carries
+    addresses that have nowhere to go.
   - In check mode the module is the query alone. It fails if the detach would be refused.
 author:
   - The netpath.ipmp contributors
@@ -36,20 +36,20 @@ options:
     choices: [detached, attached, confirmed, rolled_back]
     default: detached
   force:
-    description: Whether to detach in spite of refusals that may be overridden. Addresses lost by it are listed in RV(lost).
+    description: Whether to detach in spite of refusals that may be overridden. RV(lost) lists what is lost by it.
     type: bool
     default: false
   hardware:
     description:
       - How the component is taken out after its addresses have left it.
-      - V(auto) is slot power if there is a slot, else removal from the PCI bus, else unbinding the driver, else nothing.
+      - V(auto) is slot power if there is a slot, else removal from PCI, else unbinding the driver, else nothing.
     type: str
     choices: [auto, none, pci, slot, driver]
     default: auto
   confirm_timeout:
     description:
-      - Seconds after which the host undoes the detach by itself unless it was confirmed by O(state=confirmed), best over a new
-        connection.
+      - Seconds after which the host undoes the detach by itself unless it was confirmed by O(state=confirmed), best
+        over a new connection.
       - V(0) means no timer.
     type: int
     default: 0

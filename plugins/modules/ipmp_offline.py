@@ -12,7 +12,8 @@ short_description: Take an interface of a group offline or online
 version_added: 1.0.0
 description:
   - Does what C(if_mpadm -d) and C(if_mpadm -r) do. The addresses of an interface that is taken offline move to other
-    members of its group; the interface stays where it is, carries no traffic, and its addresses return when it is online again.
+    members of its group. The interface stays where it is and carries no traffic, and its addresses return when it is
+    online again.
   - Refused, with nothing changed, when no other member of the group works.
 author:
   - The netpath.ipmp contributors

@@ -54,7 +54,7 @@ def _text(manager: str, names: Sequence[str]) -> str:
 
 
 def _exclude(path: str, names: Sequence[str]) -> Place:
-    """ifupdown has no drop-in folder for this; a marked block at the end of its defaults file extends the user's list."""
+    """ifupdown has no drop-in for this; a marked block at the end of its defaults file extends the user's list."""
     text = ""
     if os.path.exists(path):
         with open(path, encoding="utf-8") as present:

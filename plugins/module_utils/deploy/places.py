@@ -33,7 +33,7 @@ class Place:
         if os.path.islink(self.path):
             return f"-> {os.readlink(self.path)}\n"
         if os.path.isdir(self.path):
-            return "directory, mode {0:04o}\n".format(stat.S_IMODE(os.stat(self.path).st_mode))
+            return f"directory, mode {stat.S_IMODE(os.stat(self.path).st_mode):04o}\n"
         if not os.path.exists(self.path):
             return ""
         with open(self.path, encoding="utf-8", errors="surrogateescape") as present:

@@ -32,8 +32,8 @@ def choose(asked: str, host: Optional[str], controller: Optional[str], already_b
         return "system"
     if asked == "system":
         raise ValueError(
-            f"this host's python3 has {'pyroute2 ' + host if host else 'no pyroute2'}, and {_OLDEST} or newer is needed: "
-            "install the package python3-pyroute2, or set pyroute2 to auto"
+            f"this host's python3 has {'pyroute2 ' + host if host else 'no pyroute2'}, and {_OLDEST} or newer "
+            "is needed: install the package python3-pyroute2, or set pyroute2 to auto"
         )
     if good_pyroute2(controller) or (already_bundled and asked == "auto"):
         return "bundled"

@@ -22,7 +22,7 @@ class ServiceError(Exception):
 
 
 class Service:
-    """The daemon of one host. ``run`` is AnsibleModule.run_command; ``wait`` is how long anything may take, in seconds."""
+    """The daemon of one host. ``run`` is AnsibleModule.run_command; ``wait``: how long anything may take, in s."""
 
     def __init__(self, root: str, run: Run, wait: float) -> None:
         self.root, self._run, self._wait = root, run, wait

@@ -1,0 +1,86 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One address of a member."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipmp_address
+short_description: Add or remove one address of a group's member
+version_added: 1.0.0
+description:
+  - Changes only this address; everything else in the interface's files stays as it is.
+author:
+  - The netpath.ipmp contributors
+extends_documentation_fragment:
+  - netpath.ipmp.attributes
+  - netpath.ipmp.options
+  - netpath.ipmp.options.apply
+options:
+  address:
+    description: The address in CIDR notation. With O(state=absent) the prefix length may be left out.
+    type: str
+    required: true
+  interface:
+    description: The interface whose address it is. It has to have a hostname file already.
+    type: str
+    required: true
+  type:
+    description: Whether it moves with failures (V(data)) or never leaves its interface (V(test)).
+    type: str
+    choices: [data, test]
+    default: data
+  state:
+    description: Whether the interface shall have the address.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: One more address on eth1
+  netpath.ipmp.ipmp_address:
+    address: 192.0.2.13/24
+    interface: eth1
+
+- name: Without it
+  netpath.ipmp.ipmp_address:
+    address: 192.0.2.13
+    interface: eth1
+    state: absent
+"""
+
+RETURN = r"""
+moves:
+  description: The addresses that moved, or would move in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The address, without prefix length.
+      type: str
+    from:
+      description: The interface that it was on, or null.
+      type: str
+    to:
+      description: The interface that it is on now, or null.
+      type: str
+  sample: [{address: 192.0.2.11, from: eth1, to: eth2}]
+files:
+  description: The files that differed and were written, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/hostname.eth1]
+transaction:
+  description: With O(confirm_timeout), the transaction to be confirmed; else null.
+  returned: success
+  type: str
+reason:
+  description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
+  returned: when one of these applies
+  type: str
+"""

@@ -1,0 +1,92 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One member of a group."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ipmp_interface
+short_description: Add or remove one member of a multipathing group
+version_added: 1.0.0
+description:
+  - Changes only what is named. An option left out leaves what the interface's files say of it, and so do other words and
+    comments.
+author:
+  - The netpath.ipmp contributors
+extends_documentation_fragment:
+  - netpath.ipmp.attributes
+  - netpath.ipmp.options
+  - netpath.ipmp.options.apply
+options:
+  name:
+    description: Name of the interface.
+    type: str
+    required: true
+  group:
+    description: Name of the group; needed for an interface that has no hostname file yet.
+    type: str
+  standby:
+    description: Whether it carries traffic only while another member has failed.
+    type: bool
+  data_addresses:
+    description: All addresses in CIDR notation that move to another member while this one has failed.
+    type: list
+    elements: str
+  test_addresses:
+    description: All addresses in CIDR notation, or V(link-local), that never leave this interface.
+    type: list
+    elements: str
+  state:
+    description: Whether the interface shall be a member. With V(absent) its hostname files go.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: A standby for the group prod
+  netpath.ipmp.ipmp_interface:
+    name: eth3
+    group: prod
+    standby: true
+
+- name: Take it out of the group
+  netpath.ipmp.ipmp_interface:
+    name: eth3
+    state: absent
+"""
+
+RETURN = r"""
+moves:
+  description: The addresses that moved, or would move in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The address, without prefix length.
+      type: str
+    from:
+      description: The interface that it was on, or null.
+      type: str
+    to:
+      description: The interface that it is on now, or null.
+      type: str
+  sample: [{address: 192.0.2.11, from: eth1, to: eth2}]
+files:
+  description: The files that differed and were written, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/hostname.eth1]
+transaction:
+  description: With O(confirm_timeout), the transaction to be confirmed; else null.
+  returned: success
+  type: str
+reason:
+  description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
+  returned: when one of these applies
+  type: str
+"""
