@@ -20,7 +20,10 @@ Command = Union[str, Sequence[str]]
 
 
 class Process(subprocess.Popen):  # type: ignore[type-arg]
-    """A program inside namespaces; signals reach the program itself, not the nsenter that waits for it."""
+    """A program inside namespaces; signals reach the program itself, not the nsenter that waits for it.
+
+    Where a line for the shell was given, that program is the shell: begin the line with ``exec`` to signal what it starts.
+    """
 
     def send_signal(self, sig: int) -> None:
         inside = children(self.pid)
@@ -28,6 +31,18 @@ class Process(subprocess.Popen):  # type: ignore[type-arg]
             os.kill(inside[0], sig)
         else:
             super().send_signal(sig)
+
+    def kill_tree(self) -> None:
+        """SIGKILL the program and all that it started and that still hangs on it."""
+        found, families = [], children(self.pid)
+        while families:
+            found.append(families.pop())
+            families += children(found[-1])
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 class Place:
@@ -60,7 +75,7 @@ class Place:
         try:
             out, err = process.communicate(input, timeout=timeout)
         except BaseException as problem:
-            process.kill()
+            process.kill_tree()
             out, err = process.communicate()
             if isinstance(problem, subprocess.TimeoutExpired):
                 raise LabError(f"{self.name}: {command!r} took longer than {timeout} s\n{out}{err}") from None
