@@ -35,19 +35,17 @@ class ActionModule(ActionBase):
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         super().run(tmp, task_vars)
         given = dict(self._task.args)
-        hidden = sorted(name for name in given if name.startswith("_"))
-        if hidden:
-            raise AnsibleActionFail(f"ipmp_daemon has no option {hidden[0]}; remove it")
+        if "artifact" in given:
+            raise AnsibleActionFail("ipmp_daemon: the option artifact is for the collection's own use; remove it")
         if given.get("state", "present") == "absent":
             return self._call(given, task_vars)
         folders = {"ipmp": _package_folder()}
-        given["_code"] = artifact.digest(folders["ipmp"])
+        offer = {"code": artifact.digest(folders["ipmp"])}
         bundle = _pyroute2_folder() if given.get("pyroute2", "auto") != "system" else None
         if bundle:
             folders["pyroute2"] = bundle
-            given["_pyroute2"] = artifact.digest(bundle)
-            given["_pyroute2_version"] = pyroute2_choice.installed_version()
-        result = self._call(given, task_vars)
+            offer.update(pyroute2=artifact.digest(bundle), pyroute2_version=pyroute2_choice.installed_version())
+        result = self._call({**given, "artifact": offer}, task_vars)
         needs = result.pop("needs", None)
         if not needs:
             return result
@@ -55,7 +53,7 @@ class ActionModule(ActionBase):
         self._transfer_data(remote, artifact.pack({name: folders[name] for name in needs}))
         self._fixup_perms2([self._connection._shell.tmpdir, remote])
         try:
-            return self._call({**given, "_archive": remote}, task_vars)
+            return self._call({**given, "artifact": {**offer, "archive": remote}}, task_vars)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 

@@ -22,7 +22,7 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
     if isinstance(error, client.DaemonError):
         if error.kind in REASONS:
             result["reason"] = error.kind
-        result.update({k: v for k, v in error.details.items() if k in ("refusals", "differences", "lost")})
+        result.update({k: v for k, v in error.details.items() if k in ("refusals", "differences", "rolled_back")})
         if error.details.get("transaction"):
             result["busy_with"] = error.details["transaction"]
         refusals = error.details.get("refusals")

@@ -13,7 +13,7 @@ version_added: 1.0.0
 description:
   - Changes only this address; everything else in the interface's files stays as it is.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options
@@ -84,3 +84,43 @@ reason:
   returned: when one of these applies
   type: str
 """
+
+from typing import Dict, Mapping, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+
+
+def one_address(params: dict) -> declare.Compute:
+    """The texts with this address as the task wants it."""
+
+    def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
+        if params["state"] == "absent":
+            return files.without_address(before, params["interface"], params["address"])
+        return files.with_address(before, params["interface"], params["address"], test=params["type"] == "test")
+
+    return compute
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "address": {"type": "str", "required": True},
+            "interface": {"type": "str", "required": True},
+            "type": {"type": "str", "choices": ["data", "test"], "default": "data"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **declare.OPTIONS,
+        },
+        supports_check_mode=True,
+    )
+    answer.need_root(module)
+    try:
+        result = declare.Declaration(module, one_address(module.params)).result()
+    except (client.ClientError, model.ConfigError) as error:
+        answer.fail(module, error)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

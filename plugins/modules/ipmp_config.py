@@ -11,12 +11,12 @@ module: ipmp_config
 short_description: Declare the multipathing groups of a host
 version_added: 1.0.0
 description:
-  - Makes C(/etc/hostname.IF), C(/etc/hostname6.IF), C(/etc/ipmp/groups.conf) and C(/etc/default/mpathd) say what is declared,
-    and waits until the daemon has done what they say.
+  - Makes C(/etc/hostname.IF), C(/etc/hostname6.IF), C(/etc/ipmp/groups.conf) and C(/etc/default/mpathd) say what is
+    declared, and waits until the daemon has done what they say.
   - Words, comments and their order in a file that already means what is declared stay as they are.
   - When the daemon cannot do it, files and addresses are put back as they were.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options
@@ -32,8 +32,8 @@ options:
   purge:
     description:
       - Whether groups that are not listed go, with the hostname files of their members.
-      - Only files that carry the collection's header are removed, never one of an interface outside all groups, and never those
-        of the interface that carries this task's connection.
+      - Only files that carry the collection's header are removed, never one of an interface outside all groups, and
+        never those of the interface that carries this task's connection.
     type: bool
     default: false
   defaults:
@@ -123,3 +123,83 @@ reason:
   returned: when one of these applies
   type: str
 """
+
+from typing import Any, Dict, Mapping, Optional, Set
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, group_spec
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+
+
+def protected(module: AnsibleModule) -> Set[str]:
+    """The interfaces that this task's SSH connection comes in on; purge leaves them alone."""
+    words = answer.connection()
+    program = module.get_bin_path("ip")
+    if words is None or program is None:
+        return set()
+    _rc, out, _err = module.run_command([program, "-o", "address", "show", "to", words[2]])
+    return {line.split()[1] for line in out.splitlines()}
+
+
+def whole(module: AnsibleModule) -> declare.Compute:
+    """The texts that groups, files, defaults and purge together ask for."""
+    params = module.params
+
+    def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
+        return files.wanted_files(
+            before,
+            groups=params["groups"] or [],
+            texts=params["files"],
+            defaults=params["defaults"] or {},
+            purge=params["purge"],
+            keep=protected(module) if params["purge"] else (),
+        )
+
+    return compute
+
+
+def end(module: AnsibleModule) -> Dict[str, Any]:
+    """``confirmed`` or ``rolled_back``."""
+    daemon, wanted, confirm = client.Client(), module.params["transaction"], module.params["state"] == "confirmed"
+    if module.check_mode:
+        opened = daemon.call("transactions")["open"]
+        is_it = bool(opened and opened["kind"] == "apply" and wanted in (None, opened["transaction"]))
+        return answer.moved(module, is_it, [], transaction=wanted, files=[])
+    done = daemon.call("apply-confirm" if confirm else "apply-rollback", transaction=wanted)
+    return answer.moved(module, done["changed"], done["moves"], transaction=wanted, files=[])
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "groups": {"type": "list", "elements": "dict", "options": group_spec.GROUP},
+            "files": {"type": "dict", "default": {}},
+            "purge": {"type": "bool", "default": False},
+            "defaults": {
+                "type": "dict",
+                "options": {
+                    "failure_detection_time": {"type": "int"},
+                    "failback": {"type": "bool"},
+                    "track_interfaces_only_with_groups": {"type": "bool"},
+                },
+            },
+            "state": {"type": "str", "choices": ["present", "confirmed", "rolled_back"], "default": "present"},
+            "transaction": {"type": "str"},
+            **declare.OPTIONS,
+        },
+        required_if=[("state", "confirmed", ["transaction"])],
+        supports_check_mode=True,
+    )
+    answer.need_root(module)
+    try:
+        if module.params["state"] == "present":
+            result = declare.Declaration(module, whole(module)).result()
+        else:
+            result = end(module)
+    except (client.ClientError, model.ConfigError) as error:
+        answer.fail(module, error)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ description:
   - On a host without systemd (a container, a network namespace) the module starts the daemon itself.
   - A restart of the daemon leaves every address where it is.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options
@@ -48,6 +48,23 @@ options:
     type: list
     elements: str
     default: []
+  artifact:
+    description: What the controller has to offer. Filled in by this module's action plugin, and refused in playbooks.
+    type: dict
+    suboptions:
+      code:
+        description: Digest of the daemon's code.
+        type: str
+        required: true
+      pyroute2:
+        description: Digest of the controller's pyroute2.
+        type: str
+      pyroute2_version:
+        description: Version of the controller's pyroute2.
+        type: str
+      archive:
+        description: Where the archive has been put on the host.
+        type: path
 """
 
 EXAMPLES = r"""
@@ -85,11 +102,12 @@ from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
 
 def present(module: AnsibleModule, host: deployment.Host) -> dict:
     """Result of ``state: present``; with ``needs`` set nothing was done because the archive is missing."""
+    offer = module.params["artifact"]
     wanted = deployment.Deployment(
         host,
-        code=module.params["_code"],
-        pyroute2=module.params["_pyroute2"],
-        pyroute2_version=module.params["_pyroute2_version"],
+        code=offer["code"],
+        pyroute2=offer["pyroute2"],
+        pyroute2_version=offer["pyroute2_version"],
         pyroute2_asked=module.params["pyroute2"],
         managers=module.params["network_managers"],
         members=module.params["members"],
@@ -98,9 +116,9 @@ def present(module: AnsibleModule, host: deployment.Host) -> dict:
     found.update(pyroute2=wanted.pyroute2, sent=wanted.needs)
     if module.check_mode or not found["changed"]:
         return found
-    if wanted.needs and not module.params["_archive"]:
+    if wanted.needs and not offer["archive"]:
         return {"changed": False, "needs": wanted.needs}
-    wanted.make(module.params["_archive"])
+    wanted.make(offer["archive"])
     return found
 
 
@@ -125,12 +143,17 @@ def main() -> None:
             },
             "members": {"type": "list", "elements": "str", "default": []},
             "wait_timeout": {"type": "int", "default": 30},
-            # From the action plugin: digests of what the controller has, and the archive once it has been sent.
-            "_code": {"type": "str"},
-            "_pyroute2": {"type": "str"},
-            "_pyroute2_version": {"type": "str"},
-            "_archive": {"type": "str"},
+            "artifact": {
+                "type": "dict",
+                "options": {
+                    "code": {"type": "str", "required": True},
+                    "pyroute2": {"type": "str"},
+                    "pyroute2_version": {"type": "str"},
+                    "archive": {"type": "path"},
+                },
+            },
         },
+        required_if=[("state", "present", ["artifact"])],
         supports_check_mode=True,
     )
     if sys.version_info < (3, 9):

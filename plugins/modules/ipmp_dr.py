@@ -17,7 +17,7 @@ description:
     addresses that have nowhere to go.
   - In check mode the module is the query alone. It fails if the detach would be refused.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
 options:
@@ -43,6 +43,7 @@ options:
     description:
       - How the component is taken out after its addresses have left it.
       - V(auto) is slot power if there is a slot, else removal from PCI, else unbinding the driver, else nothing.
+      - This version leaves every component in its place, so V(auto) means V(none) and the other values are refused.
     type: str
     choices: [auto, none, pci, slot, driver]
     default: auto
@@ -155,14 +156,12 @@ def query(module: AnsibleModule, daemon: client.Client) -> dict:
 def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Check mode of ``detached``."""
     found = query(module, daemon)
-    hardware = found["component"]["hardware"] if module.params["hardware"] == "auto" else module.params["hardware"]
-    about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"], "hardware": hardware}
+    about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"], "hardware": "none"}
     if found["state"] == "detached":
         return answer.moved(module, False, [], **about)
     if not found["allowed"]:
-        name = module.params["component"]
-        error = client.DaemonError("refused", None, f"{name} cannot be detached", {"refusals": found["refusals"]})
-        answer.fail(module, error)
+        why = "; ".join(found["warnings"]) or f"{module.params['component']} cannot be detached"
+        answer.fail(module, client.DaemonError("refused", None, why, {"refusals": found["refusals"]}))
     return answer.moved(module, True, found["moves"], **about)
 
 
@@ -176,19 +175,19 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
             force=params["force"],
             peer=answer.caller(),
             confirm_timeout=params["confirm_timeout"],
-            hardware=params["hardware"],
+            hardware="none",
         )
     except client.DaemonError as error:
         if error.code != "already-detached":
             raise
-        return answer.moved(module, False, [], transaction=None, lost=[], messages=[], hardware=params["hardware"])
+        return answer.moved(module, False, [], transaction=None, lost=[], messages=[], hardware="none")
     try:
         daemon.call("detach-commit", transaction=done["transaction"])
     except client.ClientError as error:
         undone = daemon.call("detach-rollback", transaction=done["transaction"], reason=str(error))
         answer.fail(module, error, rolled_back=undone["rolled_back"], differences=undone["differences"])
     about = {name: done[name] for name in ("transaction", "lost", "messages")}
-    return answer.moved(module, True, done["moves"], hardware=done["component"]["hardware"], **about)
+    return answer.moved(module, True, done["moves"], hardware="none", **about)
 
 
 def attach(module: AnsibleModule, daemon: client.Client) -> dict:
@@ -219,11 +218,6 @@ def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
         is_it = bool(opened and wanted in (None, opened["transaction"]))
         return answer.moved(module, is_it, [], transaction=wanted, rolled_back=is_it, messages=[])
     done = daemon.call("detach-rollback", transaction=wanted, reason="asked for by a task")
-    if done["differences"]:
-        error = client.DaemonError(
-            "verify", None, "the host is not as it was before", {"differences": done["differences"]}
-        )
-        answer.fail(module, error, rolled_back=done["rolled_back"])
     return answer.moved(
         module, done["changed"], done["moves"], transaction=wanted, rolled_back=done["rolled_back"], messages=[]
     )
@@ -252,6 +246,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    if module.params["hardware"] not in ("auto", "none"):
+        module.fail_json(
+            msg=f"this version cannot take a component out by {module.params['hardware']}: use hardware=none, "
+            "and take it out by hand once it is detached",
+            reason="hardware",
+        )
     verbs = {
         "detached": query_detach if module.check_mode else detach,
         "attached": attach,

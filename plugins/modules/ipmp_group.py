@@ -12,9 +12,9 @@ short_description: Declare one multipathing group
 version_added: 1.0.0
 description:
   - Does for one group what M(netpath.ipmp.ipmp_config) does for all; other groups stay as they are.
-  - A group is what is listed here; an option left out means its default, and members that are not listed leave the group.
+  - A group is what is listed here; an option left out means its default, and members not listed leave the group.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options
@@ -80,3 +80,41 @@ reason:
   returned: when one of these applies
   type: str
 """
+
+from typing import Dict, Mapping, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, group_spec
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+
+
+def one_group(params: dict) -> declare.Compute:
+    """The texts with this group as the task wants it."""
+
+    def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
+        if params["state"] == "absent":
+            return files.without_group(before, params["name"])
+        return files.wanted_files(before, groups=[{key: params[key] for key in group_spec.GROUP}])
+
+    return compute
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **group_spec.GROUP,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **declare.OPTIONS,
+        },
+        supports_check_mode=True,
+    )
+    answer.need_root(module)
+    try:
+        result = declare.Declaration(module, one_group(module.params)).result()
+    except (client.ClientError, model.ConfigError) as error:
+        answer.fail(module, error)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ description:
   - Asks the daemon for one atomic snapshot, and returns the parts asked for.
   - Nothing is added to the host's facts.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
 options:

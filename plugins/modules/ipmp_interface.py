@@ -11,10 +11,10 @@ module: ipmp_interface
 short_description: Add or remove one member of a multipathing group
 version_added: 1.0.0
 description:
-  - Changes only what is named. An option left out leaves what the interface's files say of it, and so do other words and
-    comments.
+  - Changes only what is named. An option left out leaves what the interface's files say of it, and other words and
+    comments stay too.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options
@@ -90,3 +90,46 @@ reason:
   returned: when one of these applies
   type: str
 """
+
+from typing import Dict, Mapping, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+
+
+def one_interface(params: dict) -> declare.Compute:
+    """The texts with this interface as the task wants it."""
+
+    def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
+        if params["state"] == "absent":
+            return files.without_interface(before, params["name"])
+        named = {key: params[key] for key in ("group", "standby", "data_addresses", "test_addresses")}
+        return files.with_interface(before, params["name"], **named)
+
+    return compute
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "group": {"type": "str"},
+            "standby": {"type": "bool"},
+            "data_addresses": {"type": "list", "elements": "str"},
+            "test_addresses": {"type": "list", "elements": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **declare.OPTIONS,
+        },
+        supports_check_mode=True,
+    )
+    answer.need_root(module)
+    try:
+        result = declare.Declaration(module, one_interface(module.params)).result()
+    except (client.ClientError, model.ConfigError) as error:
+        answer.fail(module, error)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

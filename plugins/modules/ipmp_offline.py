@@ -16,7 +16,7 @@ description:
     online again.
   - Refused, with nothing changed, when no other member of the group works.
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options

@@ -14,7 +14,7 @@ description:
   - Sends ICMP echo requests to every address, and connects to TCP ports of every address, all at the same time.
   - Runs on the host that shall see the addresses, such as the controller or a client, mostly with C(delegate_to).
 author:
-  - The netpath.ipmp contributors
+  - The netpath.ipmp contributors (@netpath)
 extends_documentation_fragment:
   - netpath.ipmp.attributes
 options:

@@ -1,0 +1,35 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GROUP as an argument spec: one entry of ``groups``, or the options of ipmp_group."""
+
+from __future__ import annotations
+
+_ADDRESSES = {"type": "list", "elements": "str", "default": []}
+
+GROUP = {
+    "name": {"type": "str", "required": True},
+    "interfaces": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "standby": {"type": "bool", "default": False},
+            "mtu": {"type": "int"},
+            "data_addresses": _ADDRESSES,
+            "test_addresses": _ADDRESSES,
+            "extra": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+    "gateways": _ADDRESSES,
+    "routes": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"to": {"type": "str", "required": True}, "via": {"type": "str", "required": True}},
+    },
+    "targets": _ADDRESSES,
+    "failure_detection_time": {"type": "int"},
+    "failback": {"type": "bool"},
+}
