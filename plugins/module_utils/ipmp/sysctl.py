@@ -147,6 +147,11 @@ class Sysctls:
         self._saved = saved
 
 
+def forwards_ipv6(name: str) -> bool:
+    """Whether the host is an IPv6 router on this interface; its neighbour advertisements must say so."""
+    return _read(f"ipv6/conf/{name}/forwarding") == "1"
+
+
 def _of(name: str) -> Dict[str, str]:
     if name in _NOT_INTERFACES:
         return {}
