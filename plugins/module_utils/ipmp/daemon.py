@@ -1,0 +1,379 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wiring of in.mpathd: news from the kernel goes in, placement and plan decide, the kernel is brought into line.
+
+Everything happens in one thread and in one direction: ``links`` and ``paths`` change what is believed of the NICs,
+``settle`` computes where addresses belong, carries out the difference, and tells everybody who listens.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
+
+from . import health, plan
+from . import loop as loops
+from .announce import Announcer
+from .events import Publisher
+from .fastpath import EventSocket, Overrun, Requests
+from .files import read_config
+from .health import Note
+from .hotpath import HotPath, frames_for
+from .kernel import Kernel
+from .links import Links
+from .membership import Membership
+from .model import Config, ConfigError
+from .nlparse import AddrEvent, LinkEvent
+from .placement import Move, moves
+from .proofs import Proofs
+from .runtime import Nic, Runtime
+from .state import StateFile
+
+POLL = 0.010  # s; the kernel tells a second carrier loss within a second up to 1.02 s late
+RECONCILE = 10.0  # s between full comparisons without any cause
+PUT_BACK = 0.1  # s after somebody else has taken away what is ours
+RETRY = 1.0  # s after a step that failed
+REPEAT = (0.1, 1.0, 5.0)  # s after a move: announcements once more
+BOOT_WAIT = 10.0  # s that a NIC may still appear at the first start in a boot
+
+
+class Settled(NamedTuple):
+    """What one ``settle`` did."""
+
+    changed: bool
+    moves: Tuple[Move, ...]
+    failures: Tuple[str, ...]
+
+
+class Wait(NamedTuple):
+    """Somebody waits for a condition; told True when it holds, False at the deadline."""
+
+    holds: Callable[[], bool]
+    tell: Callable[[bool], None]
+    deadline: float
+
+
+class Daemon:
+    """The daemon without its socket; ``operations`` and ``transactions`` add what callers may ask."""
+
+    def __init__(self, root: str, log: Callable[[str, str], None]) -> None:
+        self.root = root
+        self._log = log
+        self.loop = loops.Loop(lambda text: self.log("err", text))
+        self.runtime = Runtime()
+        self.publisher = Publisher()
+        self.requests = Requests()
+        self.kernel = Kernel(self.requests)
+        self.links = Links(self.runtime, self.kernel)
+        self.announcer = Announcer()
+        self.hot = HotPath(self.kernel, self.announcer)
+        self.membership = Membership(root, self.kernel, self.log)
+        self.proofs = Proofs(self.runtime, self.loop, self._proved)
+        self.events = EventSocket()
+        self.state = StateFile(root)
+        self.settled: Callable[[], None] = lambda: None  # told after each settle
+        self.record: FrozenSet[str] = frozenset()  # addresses of ours, for kernels that cannot keep a mark
+        self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
+        self._waits: List[Wait] = []
+        self._timers: Dict[str, loops.Timer] = {}
+
+    # -- life
+
+    def start(self) -> None:
+        """Read files and kernel, adopt what is there, and bring the rest into line."""
+        try:
+            config = read_config(self.root)
+        except ConfigError as error:
+            # With wrong files nothing is known to be superfluous: what the kernel has stays until they are mended.
+            self.runtime.config_error = str(error)
+            self.log("err", f"{error}; nothing is changed until the files are mended and reloaded")
+            config = Config()
+        self.runtime.adopt(config, time.time())
+        saved = self.state.load()
+        if saved is not None:
+            self.runtime.load(saved)
+            self.record = frozenset(saved.get("addresses", ()))
+            self.taken_over = [plan.Held(*held) for held in saved.get("taken_over", ())]
+        self.kernel.read_links()
+        for link in list(self.kernel.links.values()):
+            self.links.take(link, starting=True)
+        self.adopt_hosting()
+        self.loop.add_fd(self.events.fileno(), lambda _mask: self._kernel_news(), priority=loops.FIRST)
+        self.settle("start")
+        self._poll()
+        self.every(RECONCILE, lambda: self.settle("reconcile"))
+        gc.collect()
+        gc.freeze()
+
+    def reconfigure(self, config: Config) -> Settled:
+        """Put a configuration into force."""
+        self.runtime.config_error = None
+        self.runtime.adopt(config, time.time())
+        for link in list(self.kernel.links.values()):
+            self.links.take(link, starting=True)
+        self.links.news()
+        before = dict(self.runtime.hosting)
+        self.adopt_hosting()
+        return self.settle("the configuration has changed", before)
+
+    def reload(self) -> None:
+        """SIGHUP: what the files say now. Wrong files change nothing (DMN-5, but nothing is forgotten)."""
+        try:
+            self.reconfigure(read_config(self.root))
+        except ConfigError as error:
+            self.log("err", f"{error}; the configuration from before stays in force")
+
+    def release(self) -> bool:
+        """Put the host back as it was before us: everything of ours goes, what was taken over returns."""
+        for held in self.taken_over:
+            self.kernel.give_back(held)
+        return self.reconfigure(Config()).changed
+
+    def close(self) -> None:
+        """Stop. Nothing in the kernel is touched: traffic goes on."""
+        self.save()
+        for part in (self.proofs, self.announcer, self.events, self.requests):
+            part.close()
+        self.loop.close()
+
+    def log(self, level: str, text: str) -> None:
+        """To syslog or the journal, and to everybody who listens to events."""
+        self._log(level, text)
+        self.publisher.emit(self.runtime, "log", level=level, message=text)
+
+    def notes(self, notes: Iterable[Note]) -> None:
+        """Log what the pure rooms have to say."""
+        for note in notes:
+            self.log(note.level, note.text)
+
+    def save(self) -> None:
+        """Keep what a restart must know."""
+        self.state.save({**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over})
+
+    def adopt_hosting(self) -> None:
+        """Valid hosting never changes because a daemon starts: addresses are where the kernel has them."""
+        owners = {a.ip: (g, i.name) for g in self.runtime.config.groups for i, a in g.data_addresses}
+        nics = frozenset(nic.name for nic in self.runtime.grouped() if nic.plumbed)
+        for ip, holders in self.kernel.holders(frozenset(owners), nics).items():
+            group, owner = owners[ip]
+            inside = [name for name in holders if self.runtime.nics[name].group == group.name]
+            good = [name for name in inside if self.runtime.nics[name].usable] or inside
+            if good:
+                self.runtime.hosting[ip] = owner if owner in good else good[0]
+
+    # -- news
+
+    def _kernel_news(self) -> None:
+        taken = False
+        for event in self.events.read():
+            if isinstance(event, LinkEvent):
+                self.links.take(event)
+            elif isinstance(event, Overrun):
+                self.links.resync()
+            elif isinstance(event, AddrEvent):
+                taken = self._taken(event) or taken
+            else:
+                taken = taken or event.deleted
+        self._act()
+        if taken:
+            self.later("put-back", PUT_BACK, lambda: self.settle("something of ours was removed"))
+
+    def _taken(self, event: AddrEvent) -> bool:
+        """Has somebody else deleted an address of ours? Our own deletions are not where an address belongs."""
+        nic = self.runtime.by_index(event.ifindex)
+        return event.deleted and nic is not None and self.runtime.hosting.get(event.ip) == nic.name
+
+    def _poll(self) -> None:
+        self.links.poll()
+        self._act()
+        self.loop.call_later(POLL, self._poll)
+
+    def _act(self) -> None:
+        """React to what ``links`` has gathered: the survivors are asked, the failed are moved, the rest follows."""
+        news = self.links.news()
+        if not news.causes:
+            return
+        if news.failed:
+            self.links.poll()  # whatever broke this link may have broken others
+            more = self.links.news()
+            for nic in (*news.failed, *more.failed):
+                self.hot.fire(self.runtime, nic.name)
+            news = news._replace(notes=news.notes + more.notes, causes=news.causes + more.causes)
+        before = dict(self.runtime.hosting)
+        self.notes(news.notes)
+        self.settle("; ".join(dict.fromkeys(news.causes)), before)
+        self._tick()
+
+    def _proved(self, name: str, how: str) -> None:
+        """The path of a NIC whose link came back is shown to work."""
+        nic = self.runtime.nics.get(name)
+        if nic is None:
+            return
+        nic.health, notes = health.proved(nic.health, name, nic.group)
+        if notes:
+            self._repaired(nic)
+            self.notes(notes)
+            self.log("info", f"the path of {name} is proved: {how}")
+            self.settle(f"{name} is repaired")
+
+    def _repaired(self, nic: Nic) -> None:
+        nic.since = time.time()
+        group = self.runtime.config.group_of(nic.name)
+        if group is not None and not nic.standby and not self.runtime.config.failback(group):
+            nic.held_back = nic.name not in self.runtime.hosting.values()  # KRN-11
+
+    def _tick(self) -> None:
+        """Time passed for flap damping and overdue proofs."""
+        now = loops.now()
+        repaired = False
+        for nic in self.runtime.grouped():
+            was_failed = nic.health.failed
+            nic.health, notes = health.tick(nic.health, nic.name, nic.group, now)
+            self.notes(notes)
+            if was_failed and not nic.health.failed:
+                self._repaired(nic)
+                repaired = True
+        self.proofs.refresh()
+        if repaired:
+            self.settle("the link is trusted")
+        deadlines = [nic.health.deadline for nic in self.runtime.grouped() if nic.health.deadline is not None]
+        if deadlines:
+            self.later("tick", max(0.0, min(deadlines) - now), self._tick)
+
+    # -- the loop: placement -> plan -> kernel
+
+    def settle(self, cause: str, before: Optional[Dict[str, Optional[str]]] = None) -> Settled:
+        """Bring the kernel into line with what is wanted now. before: hosting, if a hot path has already acted."""
+        if self.runtime.config_error:
+            return Settled(False, (), ())
+        before = dict(self.runtime.hosting) if before is None else before
+        writes = self.kernel.writes
+        entered = self.membership.enter(self.runtime)
+        after = self.runtime.placed()
+        target = plan.wanted(self.runtime.views(after), self.runtime.ungrouped())
+        steps = plan.steps(self.kernel.observe(self.record), target)
+        self.runtime.hosting = after
+        self.taken_over += [s.address for s in steps if isinstance(s, plan.DelAddress) and not s.address.ours]
+        failures = self.kernel.execute(steps)
+        done = moves(before, after)
+        news: Dict[str, Optional[str]] = {m.address: m.target for m in done if m.target}
+        news.update({s.ip: s.nic for s in steps if isinstance(s, plan.Announce)})
+        self._announce(news)
+        left = self.membership.leave(self.runtime)
+        self._settled(cause, done, steps, failures)
+        return Settled(entered or left or self.kernel.writes > writes or bool(done), done, tuple(failures))
+
+    def _settled(self, cause: str, done: Tuple[Move, ...], steps: List[plan.Step], failures: List[str]) -> None:
+        """After the kernel is in line: tell, remember, prepare for the next failure."""
+        self._report(cause, done)
+        if cause in ("reconcile", "something of ours was removed") and steps:
+            self.log("err", f"{cause}: put back: {'; '.join(plan.describe(s) for s in steps[:4])}")
+        for failure in failures:
+            self.log("err", failure)
+        if failures:
+            self.later("retry", RETRY, lambda: self.settle("retry"))
+        hosts = frozenset(self.runtime.hosting.values())
+        for nic in self.runtime.grouped():
+            nic.held_back = nic.held_back and nic.name not in hosts
+        hosting = self.runtime.hosting
+        self.runtime.wishes = {ip: nic for ip, nic in self.runtime.wishes.items() if hosting.get(ip) != nic}
+        self.record = frozenset(plan.owned(self.runtime.config))
+        for group, was, now in self.publisher.publish(self.runtime):
+            self._group_turned(group, was, now)
+        if done:
+            self.publisher.emit(self.runtime, "move", moves=[m.as_dict() for m in done], reason=cause)
+        self.hot.forget()
+        self.later("prepare", 0.02, lambda: self.hot.prepare(self.runtime))
+        self.proofs.refresh()
+        self.later("save", 0.0, self.save)
+        self._wake()
+        self.settled()
+
+    def _report(self, cause: str, done: Tuple[Move, ...]) -> None:
+        """Solaris' lines about addresses that moved (FAIL-7, REP-8, FO-7)."""
+        owners = {a.ip: i.name for g in self.runtime.config.groups for i, a in g.data_addresses}
+        pairs = dict.fromkeys((m.source, m.target) for m in done if m.source and m.target)
+        home = {m.target for m in done if m.source and m.target == owners.get(m.address)}
+        for source, target in pairs:
+            nic = self.runtime.nics.get(source)
+            if nic is not None and not nic.usable:
+                self.log("err", f"Successfully failed over from NIC {source} to NIC {target}")
+            elif target not in home:
+                self.log("info", f"Addresses moved from NIC {source} to NIC {target}: {cause}")
+        for name in sorted(n for n in home if n):
+            self.log("err", f"Successfully failed back to NIC {name}")
+
+    def _group_turned(self, name: str, was: Optional[str], now: str) -> None:
+        if now == "failed" and was is not None:
+            self.log("err", f"All Interfaces in group {name} have failed")
+        elif was == "failed":
+            group = self.runtime.config.group(name)
+            first = next((i.name for i in group.interfaces if self.runtime.nics[i.name].usable), "") if group else ""
+            self.log("err", f"At least 1 interface ({first}) of group {name} has repaired")
+
+    def _announce(self, news: Dict[str, Optional[str]]) -> None:
+        """Tell the link, now and again: one lost frame must not cost a peer's ARP lifetime.
+
+        A member without an address of its own has put others' addresses into its ARP requests, so when it goes
+        all addresses of the group are announced.
+        """
+        for group in self.runtime.config.groups:
+            hosted = self.runtime.hosted(group)
+            if any(ip in news for ip in hosted) and self._addressless(hosted, group.interfaces):
+                news.update({ip: nic for ip, nic in hosted.items() if nic})
+        if not news:
+            return
+        self._announce_once(tuple(news))
+        for delay in REPEAT:
+            self.loop.call_later(delay, lambda: self._announce_once(tuple(news)))
+
+    def _addressless(self, hosted: Dict[str, Optional[str]], interfaces: Iterable[object]) -> bool:
+        hosts = frozenset(hosted.values())
+        return any(getattr(i, "name", "") not in hosts and not getattr(i, "test_addresses", ()) for i in interfaces)
+
+    def _announce_once(self, ips: Tuple[str, ...]) -> None:
+        by_nic: Dict[str, List[str]] = {}
+        for ip in ips:
+            nic = self.runtime.hosting.get(ip)
+            if nic is not None and self.runtime.nics[nic].present:
+                by_nic.setdefault(nic, []).append(ip)
+        for nic, addresses in by_nic.items():
+            self.announcer.send(self.runtime.nics[nic].ifindex, frames_for(self.kernel, nic, addresses))
+
+    # -- waiting
+
+    def wait(self, seconds: float, holds: Callable[[], bool], tell: Callable[[bool], None]) -> None:
+        """Call ``tell`` as soon as the condition holds after some settle, or at the deadline."""
+        if holds():
+            tell(True)
+            return
+        wait = Wait(holds, tell, loops.now() + seconds)
+        self._waits.append(wait)
+        self.loop.call_later(seconds, self._wake)
+
+    def _wake(self) -> None:
+        now = loops.now()
+        for wait in list(self._waits):
+            held = wait.holds()
+            if held or now >= wait.deadline:
+                self._waits.remove(wait)
+                self.loop.call_later(0, lambda wait=wait, held=held: wait.tell(held))  # type: ignore[misc]
+
+    def later(self, name: str, delay: float, callback: Callable[[], object]) -> None:
+        """One pending call per name; a later wish does not postpone an earlier one."""
+        timer = self._timers.get(name)
+        if timer is None or not timer.pending or timer.when > loops.now() + delay:
+            if timer is not None:
+                timer.cancel()
+            self._timers[name] = self.loop.call_later(delay, lambda: (callback(), None)[1])
+
+    def every(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Call it again and again."""
+
+        def again() -> None:
+            self.loop.call_later(seconds, again)
+            callback()
+
+        self.loop.call_later(seconds, again)

@@ -1,0 +1,191 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What callers may ask of the daemon: the operations of the control protocol, each checked before it is done."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import Callable, Dict, Optional
+
+from . import plan
+from .admission import Admission
+from .arguments import Args, Denial, number, text, texts
+from .control import Reply
+from .daemon import Daemon
+from .files import read_config
+from .model import Config, ConfigError
+from .placement import moves
+from .runtime import Nic, Runtime
+from .status import PROTOCOL, VERSION, status, warnings
+from .transactions import Transactions
+
+LINK_WAIT = 5.0  # s that a link just brought up may take before ``apply`` answers without it
+
+
+class Operations:
+    """``handle`` is the control socket's handler."""
+
+    def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
+        self.daemon, self.transactions = daemon, transactions
+        self.released = False
+        self._table: Dict[str, Callable[[Args, Reply], None]] = {
+            "ping": self._ping,
+            "status": self._status,
+            "plan": self._plan,
+            "apply": self._apply,
+            "offline": self._offline,
+            "undo-offline": self._undo_offline,
+            "events": lambda _args, reply: daemon.publisher.listen(reply.stream()),
+            "release": self._release,
+            **transactions.operations(),
+        }
+
+    def handle(self, op: str, args: Args, reply: Reply) -> None:
+        """One request; every refusal becomes an answer."""
+        operation = self._table.get(op)
+        if operation is None:
+            reply.error("invalid", f"{op!r:.40} is no operation of protocol {PROTOCOL}")
+            return
+        try:
+            operation(args, reply)
+        except Denial as denial:
+            reply.error(denial.kind, denial.message, denial.code, **denial.details)
+        except ConfigError as error:
+            reply.error("invalid", str(error))
+
+    @property
+    def runtime(self) -> Runtime:
+        """The daemon's."""
+        return self.daemon.runtime
+
+    # -- looking
+
+    def _ping(self, _args: Args, reply: Reply) -> None:
+        reply.ok({"version": VERSION, "protocol": [PROTOCOL], "pid": os.getpid()})
+
+    def _status(self, _args: Args, reply: Reply) -> None:
+        boot_id = self.daemon.state.boot_id
+        reply.ok(status(self.runtime, os.getpid(), boot_id, self.transactions.shown()))
+
+    def _plan(self, args: Args, reply: Reply) -> None:
+        config = read_config(self.daemon.root, texts(args, "files"))
+        self._admissible(config)
+        trial = copy.deepcopy(self.runtime)
+        trial.config_error = None
+        trial.adopt(config, 0.0)
+        for nic in trial.nics.values():
+            link = self.daemon.kernel.links.get(nic.name)
+            nic.present, nic.ifindex = link is not None, link.ifindex if link is not None else 0
+        after = trial.placed()
+        steps = plan.steps(
+            self.daemon.kernel.observe(self.daemon.record), plan.wanted(trial.views(after), trial.ungrouped())
+        )
+        reply.ok(
+            {
+                "moves": [m.as_dict() for m in moves(self.runtime.hosting, after)],
+                "operations": [plan.describe(s) for s in steps if not isinstance(s, plan.AwaitAddresses)],
+                "warnings": warnings(trial),
+            }
+        )
+
+    # -- changing
+
+    def _apply(self, args: Args, reply: Reply) -> None:
+        transaction = self.transactions.accepts_apply(args.get("transaction"))
+        config = read_config(self.daemon.root)
+        self._admissible(config)
+        seconds = number(args, "wait_timeout", 30.0)
+        ours = frozenset(self.daemon.kernel.holders(plan.owned(config), frozenset(self.daemon.kernel.links)))
+
+        def admitted(problem: Optional[str]) -> None:
+            if problem is not None:
+                reply.error("invalid", problem)
+            else:
+                self._in_force(config, transaction, seconds, reply)
+
+        Admission(self.daemon, config, ours, admitted)
+
+    def _in_force(self, config: Config, transaction: Optional[str], seconds: float, reply: Reply) -> None:
+        before = dict(self.runtime.hosting)
+        done = self.daemon.reconfigure(config)
+
+        def tell(_held: bool) -> None:
+            reply.ok(
+                {
+                    "changed": done.changed,
+                    "moves": [m.as_dict() for m in moves(before, self.runtime.hosting)],
+                    "warnings": warnings(self.runtime),
+                    "transaction": transaction,
+                }
+            )
+
+        if done.failures:
+            reply.error("internal", "; ".join(done.failures))
+            return
+        members = [nic for nic in self.runtime.grouped() if nic.plumbed]
+        self.daemon.wait(min(seconds, LINK_WAIT), lambda: all(nic.health.link for nic in members), tell)
+
+    def _admissible(self, config: Config) -> None:
+        """What no look at the link is needed for: members must be free, present or not."""
+        for group in config.groups:
+            for interface in group.interfaces:
+                link = self.daemon.kernel.links.get(interface.name)
+                if link is not None and link.master:
+                    names = [n for n, k in self.daemon.kernel.links.items() if k.ifindex == link.master]
+                    master = names[0] if names else f"interface {link.master}"
+                    raise Denial(
+                        "invalid",
+                        f"interface {interface.name} of group {group.name} belongs to {master}; "
+                        f"take it out of {master} first, or leave it out of the group",
+                    )
+
+    def _offline(self, args: Args, reply: Reply) -> None:
+        nic = self._member(args)
+        self.transactions.must_be_idle()
+        if nic.offline:
+            raise Denial("state", f"{nic.name} is already offline", "already-offline")
+        group = self.runtime.config.group_of(nic.name)
+        others = [self.runtime.nics[i.name] for i in group.interfaces if i.name != nic.name] if group else []
+        hosts = nic.name in self.runtime.hosting.values()
+        enough = any(o.usable for o in others) or (not hosts and not nic.usable and any(o.plumbed for o in others))
+        if not enough:  # OFF-2, OFF-3, OFF-6
+            raise Denial(
+                "refused",
+                f"no other interface of group {nic.group} works, so {nic.name} cannot be taken offline",
+                "min-redundancy",
+                refusals=[],
+            )
+        nic.offline, nic.held_back = True, False
+        done = self.daemon.settle(f"{nic.name} is taken offline")
+        reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
+
+    def _undo_offline(self, args: Args, reply: Reply) -> None:
+        nic = self._member(args)
+        self.transactions.must_be_idle()
+        if not nic.offline:
+            raise Denial("state", f"{nic.name} is not offline", "not-offline")
+        interface = self.runtime.interface(nic.name)
+        nic.offline = False
+        self.runtime.wishes.update({a.ip: nic.name for a in interface.data_addresses} if interface else {})  # OFF-7
+        done = self.daemon.settle(f"{nic.name} is brought online")
+        reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
+
+    def _release(self, _args: Args, reply: Reply) -> None:
+        self.transactions.must_be_idle()
+        changed = self.daemon.release()
+        self.released = True
+        reply.ok({"changed": changed})
+        self.daemon.loop.call_later(0.1, self.daemon.loop.stop)
+
+    def _member(self, args: Args) -> Nic:
+        name = text(args, "interface")
+        nic = self.runtime.nics.get(name)
+        if nic is None:
+            if name in self.daemon.kernel.links:
+                raise Denial("state", f"{name} is in no IPMP group", "not-grouped")
+            raise Denial("unknown", f"there is no interface {name}", "unknown-interface")
+        if nic.group is None:
+            raise Denial("state", f"{name} is in no IPMP group", "not-grouped")
+        return nic

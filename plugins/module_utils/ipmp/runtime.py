@@ -1,0 +1,207 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the daemon knows at this moment: the configuration, each NIC, and who hosts which address.
+
+The one mutable thing of the daemon. It decides nothing: it is read by the pure rooms through ``views`` and written
+by ``daemon`` and ``transactions``. What must survive a restart (not a reboot) is in ``dump`` and ``load``.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from . import placement
+from .health import Health
+from .model import Config, Group, Interface
+from .placement import Member
+from .plan import View
+
+
+@dataclass
+class Nic:
+    """One interface that the files name."""
+
+    name: str
+    group: Optional[str] = None
+    standby: bool = False
+    health: Health = field(default_factory=Health)
+    present: bool = False
+    ifindex: int = 0  # 0: not present
+    mac: str = ""
+    permanent_mac: str = ""
+    mtu: int = 0
+    joined: bool = False  # its link and settings have been made those of a member
+    mtu_before: int = 0  # what the MTU was when it joined
+    offline: bool = False  # if_mpadm -d
+    detached: bool = False  # taken out by a transaction, comes back by attach only
+    leaving: bool = False  # a detach is moving its addresses away
+    held_back: bool = False  # repaired under FAILBACK=no and not used since
+    since: float = 0.0  # unix time of the last change of state
+
+    @property
+    def plumbed(self) -> bool:
+        """Could hold addresses."""
+        return self.present and not self.detached and not self.offline
+
+    @property
+    def usable(self) -> bool:
+        """Fit for traffic."""
+        return self.plumbed and not self.leaving and not self.health.failed
+
+    @property
+    def state(self) -> str:
+        """The state that status shows (M-8, and two that Solaris has no word for)."""
+        if self.detached:
+            return "detached"
+        if not self.present:
+            return "absent"
+        if self.offline:
+            return "offline"
+        return "failed" if self.health.failed else "ok"
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ok, for people."""
+        if self.detached:
+            return "detached; attach brings it back"
+        if not self.present:
+            return "no such interface now; configured when it appears"
+        if self.offline:
+            return "taken offline by the administrator"
+        return self.health.reason if self.health.failed else ""
+
+
+class Runtime:
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        self.config = Config()
+        self.nics: Dict[str, Nic] = {}
+        self.hosting: Dict[str, Optional[str]] = {}
+        self.wishes: Dict[str, str] = {}  # address -> NIC it shall return to as soon as that is usable
+        self.generation = 0
+        self.signatures: Dict[str, int] = {}
+        self.config_error: Optional[str] = None
+
+    def adopt(self, config: Config, now: float) -> None:
+        """Take a new configuration; what is known of NICs that stay is kept."""
+        nics: Dict[str, Nic] = {}
+        for interface in config.interfaces():
+            nic = self.nics.get(interface.name) or Nic(interface.name, since=now)
+            nic.group, nic.standby = interface.group, interface.standby
+            nics[interface.name] = nic
+        self.config, self.nics = config, nics
+        for group in config.groups:
+            self.signatures.setdefault(group.name, random.getrandbits(16) << 48)
+        self.signatures = {g.name: self.signatures[g.name] for g in config.groups}
+        declared = {a.ip for g in config.groups for _, a in g.data_addresses}
+        self.hosting = {ip: nic for ip, nic in self.hosting.items() if ip in declared}
+        self.wishes = {ip: nic for ip, nic in self.wishes.items() if ip in declared and nic in nics}
+
+    def grouped(self) -> Iterator[Nic]:
+        """Members of groups."""
+        return (nic for nic in self.nics.values() if nic.group)
+
+    def by_index(self, ifindex: int) -> Optional[Nic]:
+        """The NIC with that index now."""
+        return next((n for n in self.nics.values() if n.present and n.ifindex == ifindex), None)
+
+    def interface(self, name: str) -> Optional[Interface]:
+        """What the files say of it."""
+        return next((i for i in self.config.interfaces() if i.name == name), None)
+
+    def members(self, group: Group) -> Dict[str, Member]:
+        """The group's members as placement sees them."""
+        result = {}
+        for interface in group.interfaces:
+            nic = self.nics[interface.name]
+            result[nic.name] = Member(nic.usable, nic.plumbed, nic.standby, nic.held_back)
+        return result
+
+    def hosted(self, group: Group) -> Dict[str, Optional[str]]:
+        """The group's part of hosting."""
+        return {a.ip: self.hosting.get(a.ip) for _, a in group.data_addresses}
+
+    def placed(self, without: Tuple[str, ...] = ()) -> Dict[str, Optional[str]]:
+        """Where every data address belongs now; as if the NICs named in without were gone."""
+        result: Dict[str, Optional[str]] = {}
+        for group in self.config.groups:
+            members = self.members(group)
+            for name in without:
+                if name in members:
+                    members[name] = replace(members[name], usable=False, plumbed=False)
+            result.update(placement.place(group, members, self.hosted(group), self.config.failback(group), self.wishes))
+        return result
+
+    def views(self, hosting: Mapping[str, Optional[str]], without: Tuple[str, ...] = ()) -> List[View]:
+        """What plan needs, for a hosting."""
+        result = []
+        for group in self.config.groups:
+            members = self.members(group)
+            for name in without:
+                if name in members:
+                    members[name] = replace(members[name], usable=False)
+            result.append(View(group, members, {a.ip: hosting.get(a.ip) for _, a in group.data_addresses}))
+        return result
+
+    def ungrouped(self) -> List[Interface]:
+        """Interfaces with a file and no group that are there to be configured."""
+        return [i for i in self.config.ungrouped if self.nics[i.name].plumbed]
+
+    def active(self, group: Group) -> Tuple[str, ...]:
+        """Members that carry traffic."""
+        return placement.active(self.members(group), self.hosted(group))
+
+    def group_state(self, group: Group) -> str:
+        """ok, degraded or failed (GRP-6)."""
+        usable = [self.nics[i.name].usable for i in group.interfaces]
+        if not any(usable):
+            return "failed"
+        return "ok" if all(usable) else "degraded"
+
+    def dump(self) -> Dict[str, Any]:
+        """What a restart needs to know; times are those of the monotonic clock of this boot."""
+        return {
+            "signatures": self.signatures,
+            "wishes": self.wishes,
+            "nics": {
+                nic.name: {
+                    "offline": nic.offline,
+                    "detached": nic.detached,
+                    "held_back": nic.held_back,
+                    "joined": nic.joined,
+                    "mtu_before": nic.mtu_before,
+                    "mac": nic.mac,
+                    "since": nic.since,
+                    "health": {
+                        "link": nic.health.link,
+                        "failed": nic.health.failed,
+                        "ups": nic.health.ups,
+                        "damped_until": nic.health.damped_until,
+                        "proving_since": nic.health.proving_since,
+                        "failures": nic.health.failures,
+                        "reason": nic.health.reason,
+                    },
+                }
+                for nic in self.nics.values()
+            },
+        }
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Take over what ``dump`` wrote, for the NICs that are still configured."""
+        self.signatures.update({g: s for g, s in saved.get("signatures", {}).items() if g in self.signatures})
+        self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
+        for name, known in saved.get("nics", {}).items():
+            nic = self.nics.get(name)
+            if nic is None:
+                continue
+            health = dict(known.get("health", {}))
+            health["ups"] = tuple(health.get("ups", ()))
+            nic.health = Health(**health)
+            nic.offline, nic.detached = bool(known.get("offline")), bool(known.get("detached"))
+            nic.held_back, nic.joined = bool(known.get("held_back")), bool(known.get("joined"))
+            nic.mtu_before = int(known.get("mtu_before", 0))
+            nic.mac, nic.since = str(known.get("mac", "")), float(known.get("since", 0.0))

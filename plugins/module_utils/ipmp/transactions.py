@@ -1,0 +1,534 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Detach as a transaction: asked, prepared, committed, confirmed; or everything put back, by itself if need be.
+
+One transaction a host. Each step is in the journal before it is done, with the deadline by which it must have been
+followed by the next; when the time runs out, or a step fails, the state from before is restored and compared.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from . import detach, health, rtnl
+from . import loop as loops
+from .arguments import Args, Denial, number, text, texts
+from .control import Reply
+from .daemon import Daemon
+from .files import locked, read_config, write_files
+from .hardware import component as component_of
+from .journal import Journal, JournalError, Records
+from .model import ConfigError
+from .placement import moves
+from .runtime import Nic, Runtime
+
+PREPARED = 60.0  # s for the caller's hardware step, unless extended
+ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the proof's own limit
+HISTORY = 20
+
+
+@dataclass
+class Transaction:
+    """What is open, as the journal keeps it. deadline is of CLOCK_BOOTTIME, so that it counts across suspend."""
+
+    transaction: str
+    kind: str  # detach, apply
+    component: str
+    interfaces: List[str]
+    state: str = "begun"
+    force: bool = False
+    hardware: str = "none"
+    confirm_timeout: float = 0.0
+    deadline: Optional[float] = None
+    reason: str = ""
+    time: float = 0.0
+    moves: List[Dict[str, Optional[str]]] = field(default_factory=list)
+    lost: List[str] = field(default_factory=list)
+    hosting: Dict[str, Optional[str]] = field(default_factory=dict)
+    failed: Dict[str, bool] = field(default_factory=dict)
+    snapshot: Dict[str, Any] = field(default_factory=dict)
+    previous: Dict[str, Optional[str]] = field(default_factory=dict)
+
+    def shown(self) -> Dict[str, Any]:
+        """TRANSACTION of the control protocol."""
+        words = ("transaction", "kind", "component", "interfaces", "state", "moves", "force", "reason", "time")
+        left = None if self.deadline is None else max(0.0, self.deadline - loops.boottime())
+        return {**{w: getattr(self, w) for w in words}, "deadline": left}
+
+
+class Transactions:
+    """The one open transaction, and what it may do next."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.journal = Journal(daemon.root)
+        self.records = Records(daemon.root)
+        self.open: Optional[Transaction] = None
+        self.history: List[Dict[str, Any]] = []
+        self._timer: Optional[loops.Timer] = None
+        self._rolling_back: List[Callable[[Dict[str, Any]], None]] = []
+        daemon.settled = self._survivor_failed
+
+    def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
+        """Their part of the control protocol."""
+        return {
+            "detach-query": self._query,
+            "detach-prepare": self._prepare,
+            "detach-commit": self._commit,
+            "detach-confirm": self._confirm,
+            "detach-rollback": self._rollback,
+            "detach-extend": self._extend,
+            "attach": self._attach,
+            "transactions": self._list,
+            "apply-prepare": self._apply_prepare,
+            "apply-confirm": self._confirm,
+            "apply-rollback": self._rollback,
+        }
+
+    @property
+    def runtime(self) -> Runtime:
+        """The daemon's."""
+        return self.daemon.runtime
+
+    def shown(self) -> Optional[Dict[str, Any]]:
+        """The open transaction for status."""
+        return self.open.shown() if self.open else None
+
+    def must_be_idle(self) -> None:
+        """Everything that changes hosting on request waits for the open transaction (one a host)."""
+        if self.open is not None:
+            raise Denial(
+                "busy",
+                f"transaction {self.open.transaction} ({self.open.kind} of {self.open.component}) is open; "
+                "confirm it or roll it back first",
+                transaction=self.open.transaction,
+            )
+
+    def accepts_apply(self, transaction: Any) -> Optional[str]:
+        """``apply`` belongs to the open apply transaction, or there must be none."""
+        if transaction is None:
+            self.must_be_idle()
+            return None
+        return self._named(transaction, "apply").transaction
+
+    def resume(self) -> None:
+        """After a start: an open transaction of this boot goes on, or is undone if it was cut off in a step."""
+        entry = self.journal.open_entry()
+        if entry is None:
+            return
+        known = {k: entry[k] for k in Transaction.__dataclass_fields__ if k in entry}
+        transaction = Transaction(**known)
+        if entry.get("boot_id") != self.daemon.state.boot_id:
+            self.journal.close(transaction.transaction, "ended by a reboot")
+            return
+        self.open = transaction
+        if transaction.state in ("prepared", "committed"):
+            self._arm()
+        else:
+            self.undo("the daemon was restarted in the middle of it")
+
+    # -- asking
+
+    def _component(self, args: Args) -> Tuple[Dict[str, Any], List[Nic]]:
+        name = text(args, "component")
+        record = self.records.read(name)
+        found = component_of(name, self.daemon.kernel.links)
+        names = found["interfaces"] if found["present"] else (record or found)["interfaces"]
+        nics = [self.runtime.nics.get(n) or self._stranger(n) for n in names]
+        if not found["present"] and record is None and not any(n in self.runtime.nics for n in names):
+            raise Denial("unknown", f"there is no interface or component {name}", "unknown-interface")
+        return found, nics
+
+    def _stranger(self, name: str) -> Nic:
+        link = self.daemon.kernel.links.get(name)
+        return Nic(name, present=link is not None, ifindex=link.ifindex if link is not None else 0)
+
+    def _judge(self, nics: List[Nic]) -> detach.Verdict:
+        links = self.daemon.kernel.links
+        held: Dict[int, List[str]] = {}
+        for address in self.daemon.requests.dump_addresses():
+            if not address.ip.startswith("fe80:"):
+                held.setdefault(address.ifindex, []).append(address.ip)
+        names = tuple(nic.name for nic in nics)
+        leavers = []
+        for nic in nics:
+            link = links.get(nic.name)
+            index = link.ifindex if link is not None else -1
+            leavers.append(
+                detach.Leaver(
+                    nic.name,
+                    nic.group,
+                    nic.usable,
+                    tuple(held.get(index, ())),
+                    next((k.name for k in links.values() if link is not None and k.ifindex == link.master), None),
+                    tuple(
+                        k.name for k in links.values() if k.parent == index and k.kind in ("vlan", "macvlan", "ipvlan")
+                    ),
+                )
+            )
+        survivors = {
+            g.name: [i.name for i in g.interfaces if i.name not in names and self.runtime.nics[i.name].usable]
+            for g in self.runtime.config.groups
+        }
+        return detach.judge(leavers, survivors, self.runtime.hosting, self.runtime.placed(without=names))
+
+    def _query(self, args: Args, reply: Reply) -> None:
+        found, nics = self._component(args)
+        force = bool(args.get("force"))
+        verdict = self._judge(nics)
+        detached = all(nic.detached for nic in nics)
+        reply.ok(
+            {
+                "component": found,
+                "allowed": detached or verdict.allowed(force),
+                "refusals": [] if detached else [r.as_dict() for r in verdict.refusals],
+                "moves": [m.as_dict() for m in verdict.moves],
+                "lost": list(verdict.lost) if verdict.lost and not detached else [],
+                "warnings": [] if detached else [*verdict.hard, *verdict.reasons],
+                "state": "detached" if detached else "attached",
+            }
+        )
+
+    # -- two phases
+
+    def _prepare(self, args: Args, reply: Reply) -> None:
+        self.must_be_idle()
+        found, nics = self._component(args)
+        if all(nic.detached for nic in nics):
+            raise Denial("state", f"{found['name']} is already detached", "already-detached")
+        force = bool(args.get("force"))
+        verdict = self._judge(nics)
+        if not verdict.allowed(force):
+            reasons = "; ".join((*verdict.hard, *verdict.reasons))
+            self.daemon.log("err", f"detach of {found['name']} refused: {reasons}")
+            raise Denial("refused", reasons, "min-redundancy", refusals=[r.as_dict() for r in verdict.refusals])
+        transaction = Transaction(
+            uuid.uuid4().hex[:12],
+            "detach",
+            found["name"],
+            [nic.name for nic in nics],
+            force=force,
+            hardware=str(args.get("hardware") or found["hardware"]),
+            confirm_timeout=number(args, "confirm_timeout", 0.0),
+            time=time.time(),
+            lost=list(verdict.lost),
+            hosting=dict(self.runtime.hosting),
+            failed={nic.name: nic.health.failed for nic in nics},
+            snapshot=rtnl.snapshot(),
+        )
+        self._begin(transaction)
+        self.daemon.log("info", f"detach of {transaction.component} begins, transaction {transaction.transaction}")
+        failures = self._take_out(transaction, nics)
+        if failures:
+            self.undo("; ".join(failures), lambda answer: self._failed(reply, failures, answer))
+            return
+        messages = [f"{ip} is lost: no interface can take it" for ip in transaction.lost]
+        reply.ok(
+            {
+                "transaction": transaction.transaction,
+                "component": found,
+                "moves": transaction.moves,
+                "lost": transaction.lost,
+                "messages": messages,
+                "deadline": PREPARED,
+            }
+        )
+
+    def _take_out(self, transaction: Transaction, nics: List[Nic]) -> List[str]:
+        """Addresses away, then everything of ours off the NICs, then the links down. Returns what failed."""
+        self._write(transaction, "moving")
+        for nic in nics:
+            nic.leaving = True
+        failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
+        if failures:
+            return failures
+        self._write(transaction, "unplumbing")
+        for nic in nics:
+            if nic.name not in self.runtime.nics:
+                self.runtime.nics[nic.name] = nic
+            nic.leaving, nic.detached, nic.offline = False, True, False
+        failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
+        for nic in nics:
+            nic.mtu_before = nic.mtu_before or nic.mtu
+            failures += self.daemon.membership.unplumb(nic)
+        done = moves(transaction.hosting, self.runtime.hosting)
+        transaction.moves = [m.as_dict() for m in done if m.source in transaction.interfaces]
+        if not failures:
+            transaction.deadline = loops.boottime() + PREPARED
+            self._write(transaction, "prepared")
+            self._arm()
+        return failures
+
+    def _failed(self, reply: Reply, failures: List[str], answer: Dict[str, Any]) -> None:
+        reply.error(
+            "verify" if answer["differences"] else "internal",
+            f"a step failed and everything was put back: {'; '.join(failures)}",
+            differences=answer["differences"],
+        )
+
+    def _commit(self, args: Args, reply: Reply) -> None:
+        transaction = self._named(args.get("transaction"), "detach")
+        if transaction.state == "prepared":
+            if transaction.confirm_timeout > 0:
+                transaction.deadline = loops.boottime() + transaction.confirm_timeout
+                self._write(transaction, "committed")
+                self._arm()
+            else:
+                self._end(transaction, "confirmed")
+        reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
+
+    def _confirm(self, args: Args, reply: Reply) -> None:
+        name = text(args, "transaction")
+        if self.open is None or self.open.transaction != name:
+            past = next((t for t in self.history if t["transaction"] == name), None)
+            if past is not None and past["state"] == "confirmed":
+                reply.ok({"changed": False, "state": "confirmed", "moves": []})
+                return
+            reason = f": it was rolled back ({past['reason']})" if past else ""
+            raise Denial("state", f"transaction {name} is not open{reason}", "no-transaction")
+        self._end(self.open, "confirmed")
+        reply.ok({"changed": True, "state": "confirmed", "moves": []})
+
+    def _extend(self, args: Args, reply: Reply) -> None:
+        transaction = self._named(args.get("transaction"), None)
+        transaction.deadline = loops.boottime() + number(args, "seconds", PREPARED)
+        self._write(transaction, transaction.state)
+        self._arm()
+        reply.ok({"deadline": transaction.shown()["deadline"]})
+
+    def _rollback(self, args: Args, reply: Reply) -> None:
+        wanted = args.get("transaction")
+        if self.open is None or (wanted is not None and wanted != self.open.transaction):
+            reply.ok({"changed": False, "rolled_back": False, "moves": [], "differences": []})
+            return
+        self.undo(str(args.get("reason") or "asked for"), lambda answer: self._undone(reply, answer))
+
+    @staticmethod
+    def _undone(reply: Reply, answer: Dict[str, Any]) -> None:
+        if answer["differences"]:
+            reply.error(
+                "verify",
+                "rolled back, but not everything is as it was: " + "; ".join(answer["differences"]),
+                **answer,
+            )
+        else:
+            reply.ok(answer)
+
+    # -- undoing
+
+    def undo(self, reason: str, tell: Optional[Callable[[Dict[str, Any]], None]] = None) -> None:
+        """Restore what was before the open transaction; tell gets the answer when it is home and compared."""
+        transaction = self.open
+        if transaction is None:
+            return
+        if tell is not None:
+            self._rolling_back.append(tell)
+        if transaction.state == "rolling-back" and self._timer is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        transaction.reason = reason
+        self._write(transaction, "rolling-back", may_fail=True)
+        self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
+        before = dict(self.runtime.hosting)
+        if transaction.kind == "apply":
+            self._put_files_back(transaction)
+        nics = [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+        for nic in nics:
+            if nic.detached:
+                nic.detached = False
+                nic.health = replace(health.Health(), failures=nic.health.failures)
+                if nic.present and nic.group and transaction.failed.get(nic.name) is False:
+                    nic.health = health.suspect(nic.health, loops.now())
+            nic.leaving = False
+        self.runtime.wishes.update(
+            {ip: n for ip, n in transaction.hosting.items() if n in transaction.interfaces and n}
+        )
+        self.daemon.settle("rollback")
+        there = [nic for nic in nics if nic.present]
+
+        def home() -> bool:
+            owed = {ip for ip, n in transaction.hosting.items() if n in {nic.name for nic in there}}
+            return all(self.runtime.hosting.get(ip) == transaction.hosting[ip] for ip in owed) and all(
+                not nic.health.proving_since for nic in there
+            )
+
+        self.daemon.wait(ROLLBACK_WAIT, home, lambda _held: self._restored(transaction, before))
+
+    def _restored(self, transaction: Transaction, before: Mapping[str, Optional[str]]) -> None:
+        gone = [n for n in transaction.interfaces if n in self.runtime.nics and not self.runtime.nics[n].present]
+        differences: List[str] = [f"{name} is not there any more" for name in gone]
+        if transaction.snapshot and not gone:
+            rtnl.restore_foreign(transaction.snapshot, transaction.interfaces)
+            differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
+        self._end(transaction, "rolled_back")
+        for difference in differences:
+            self.daemon.log("err", f"after the rollback: {difference}")
+        done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
+        answer = {"changed": True, "rolled_back": True, "moves": done, "differences": differences}
+        callers, self._rolling_back = self._rolling_back, []
+        for tell in callers:
+            tell(answer)
+
+    def _put_files_back(self, transaction: Transaction) -> None:
+        try:
+            with locked(self.daemon.root):
+                write_files(self.daemon.root, transaction.previous)
+            self.daemon.reconfigure(read_config(self.daemon.root))
+        except ConfigError as error:
+            self.daemon.log("err", f"the previous files could not be put back: {error}")
+
+    def _survivor_failed(self) -> None:
+        """The NIC that took over has failed and the old one is still there: better back than dark."""
+        transaction = self.open
+        if transaction is None or transaction.kind != "detach" or transaction.state not in ("prepared", "committed"):
+            return
+        for name in transaction.interfaces:
+            nic = self.runtime.nics.get(name)
+            group = self.runtime.config.group_of(name)
+            if nic is not None and nic.present and group is not None and self.runtime.group_state(group) == "failed":
+                if not transaction.force:
+                    self.daemon.loop.call_later(0, lambda: self.undo(f"group {group.name} has failed meanwhile"))
+                return
+
+    # -- attach
+
+    def _attach(self, args: Args, reply: Reply) -> None:
+        self.must_be_idle()
+        seconds = number(args, "wait_timeout", 60.0)
+        found, nics = self._component(args)
+        known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
+        messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
+        before = dict(self.runtime.hosting)
+        changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
+        for nic in nics:
+            nic.detached = nic.leaving = False
+            if nic in known and nic.group and nic.present and not nic.joined:
+                nic.health = health.suspect(nic.health, loops.now())
+        self.records.delete(found["name"])
+        for nic in nics:
+            if nic not in known:
+                self.runtime.nics.pop(nic.name, None)
+        self.daemon.settle(f"{found['name']} is attached")
+
+        def tell(held: bool) -> None:
+            done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
+            if held:
+                self.daemon.log("info", f"{found['name']} is attached")
+                reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
+                return
+            why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))
+            reply.error("timeout", f"after {seconds:.0f} s not everything is in place: {why}", moves=done)
+
+        self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
+
+    def _is_home(self, nic: Nic) -> bool:
+        """Fit, and with its own addresses unless they are not to come back."""
+        interface = self.runtime.interface(nic.name)
+        group = self.runtime.config.group_of(nic.name)
+        if interface is None or group is None:
+            return nic.present
+        if not nic.usable:
+            return False
+        if not self.runtime.config.failback(group) or nic.standby:
+            return True
+        return all(self.runtime.hosting.get(a.ip) == nic.name for a in interface.data_addresses)
+
+    # -- configuration with a dead-man timer
+
+    def _apply_prepare(self, args: Args, reply: Reply) -> None:
+        self.must_be_idle()
+        transaction = Transaction(
+            uuid.uuid4().hex[:12],
+            "apply",
+            "the configuration",
+            [],
+            confirm_timeout=number(args, "confirm_timeout", PREPARED),
+            time=time.time(),
+            previous=texts(args, "previous"),
+            hosting=dict(self.runtime.hosting),
+        )
+        transaction.deadline = loops.boottime() + transaction.confirm_timeout
+        self._begin(transaction)
+        self._write(transaction, "prepared")
+        self._arm()
+        reply.ok({"transaction": transaction.transaction})
+
+    # -- the journal
+
+    def _begin(self, transaction: Transaction) -> None:
+        self.open = transaction
+        try:
+            self._write(transaction, "begun")
+        except Denial:
+            self.open = None
+            raise
+
+    def _write(self, transaction: Transaction, state: str, *, may_fail: bool = False) -> None:
+        """Into the journal before it is done. Planned work without a journal is refused; undoing goes on."""
+        transaction.state = state
+        try:
+            self.journal.append({**asdict(transaction), "boot_id": self.daemon.state.boot_id})
+        except JournalError as error:
+            if not may_fail:
+                raise Denial("state", f"the journal cannot be written, so nothing is begun: {error}") from error
+            self.daemon.log("err", str(error))
+        self.daemon.publisher.emit(self.runtime, "transaction", **transaction.shown())
+
+    def _end(self, transaction: Transaction, state: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        transaction.deadline = None
+        if state == "confirmed" and transaction.kind == "detach":
+            self.records.write(transaction.component, self._record(transaction))
+        self._write(transaction, state, may_fail=True)
+        self.journal.close(transaction.transaction, state)
+        self.history = [transaction.shown(), *self.history][:HISTORY]
+        self.open = None
+        self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
+
+    def _record(self, transaction: Transaction) -> Dict[str, Any]:
+        nics = [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+        return {
+            "component": transaction.component,
+            "interfaces": transaction.interfaces,
+            "mac": {nic.name: nic.mac for nic in nics},
+            "addresses": {
+                n: [a.cidr for a in i.addresses]
+                for n in transaction.interfaces
+                for i in (self.runtime.interface(n),)
+                if i is not None
+            },
+            "moves": transaction.moves,
+            "lost": transaction.lost,
+            "time": transaction.time,
+        }
+
+    def _arm(self) -> None:
+        """The dead-man timer: looks at the clock that goes on in suspend."""
+        if self._timer is not None:
+            self._timer.cancel()
+        transaction = self.open
+        if transaction is None or transaction.deadline is None:
+            return
+        left = transaction.deadline - loops.boottime()
+        if left <= 0:
+            self.undo(
+                "it was not confirmed in time" if transaction.state == "committed" else "it was not finished in time"
+            )
+        else:
+            self._timer = self.daemon.loop.call_later(min(left, 5.0), self._arm)
+
+    def _named(self, name: Any, kind: Optional[str]) -> Transaction:
+        if self.open is None or self.open.transaction != name or kind not in (None, self.open.kind):
+            raise Denial("state", f"transaction {name} is not open", "no-transaction")
+        return self.open
+
+    def _list(self, _args: Args, reply: Reply) -> None:
+        reply.ok({"open": self.shown(), "records": self.records.all(), "history": self.history})
