@@ -38,7 +38,7 @@ interfaces:
       elements: str
       default: []
     extra:
-      description: Further words of the hostname file, put after C(group) in the first line.
+      description: Further words for the hostname file that have no effect on Linux, such as C(private).
       type: list
       elements: str
       default: []
@@ -99,9 +99,10 @@ options:
     default: 0
 """
 
-    GROUP = "options:\n" + textwrap.indent(_GROUP_KEYS.strip(), "  ") + "\n"
+    # Annotated, because ansible-test takes every plain assignment here for a literal text.
+    GROUP: str = "options:\n" + textwrap.indent(_GROUP_KEYS.strip(), "  ") + "\n"
 
-    GROUPS = (
+    GROUPS: str = (
         """
 options:
   groups:

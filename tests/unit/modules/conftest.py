@@ -14,4 +14,4 @@ _view = tempfile.TemporaryDirectory(prefix="ipmp-view-")
 _namespace = Path(_view.name, "ansible_collections", "netpath")
 _namespace.mkdir(parents=True)
 (_namespace / "ipmp").symlink_to(ROOT)
-sys.path.insert(0, _view.name)
+sys.path[:0] = [_view.name, str(Path(__file__).parent), str(Path(__file__).parents[1])]

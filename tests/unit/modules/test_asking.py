@@ -1,0 +1,186 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules that only ask the daemon: what they send, what they return, and what a refusal looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import pytest
+from control_bed import serving
+from running import Failed, run
+
+MOVES = [{"address": "192.0.2.11", "from": "eth1", "to": "eth2"}]
+COMPONENT = {"name": "eth1", "interfaces": ["eth1"], "hardware": "none", "present": True, "reversible": True}
+REFUSALS = [{"resource": "SUNW_network/eth1", "information": "eth1 hosts IP addresses: 192.0.2.11"}]
+QUERY = {
+    "component": COMPONENT,
+    "allowed": True,
+    "refusals": [],
+    "moves": MOVES,
+    "lost": [],
+    "warnings": [],
+    "state": "attached",
+}
+PREPARED = {
+    "transaction": "t1",
+    "component": COMPONENT,
+    "moves": MOVES,
+    "lost": [],
+    "messages": [],
+    "deadline": 60.0,
+}
+STATUS = {
+    "version": "1.0.0",
+    "protocol": [1],
+    "groups": [{"name": "prod", "active": ["eth1"], "inactive": ["eth2"], "unusable": [], "targets": []}],
+    "interfaces": [
+        {"name": "eth1", "group": "prod", "flags": [], "probe": "disabled", "failures": 0},
+        {"name": "eth2", "group": "prod", "flags": ["STANDBY", "INACTIVE"], "probe": "disabled", "failures": 0},
+    ],
+    "addresses": [],
+}
+
+
+def refuse(kind: str, code: str = "", **details: Any) -> Callable[[Dict[str, Any], Any], None]:
+    return lambda args, reply: reply.error(kind, "one sentence", code or None, **details)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("IPMP_ROOT", str(tmp_path))
+    monkeypatch.setenv("SSH_CONNECTION", "198.51.100.7 40000 192.0.2.11 22")
+    return str(tmp_path)
+
+
+def ops(bed: Any) -> List[str]:
+    return [request["op"] for request in bed.requests]
+
+
+def test_detach_prepares_and_commits(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(root, detach_prepare=PREPARED, detach_commit={"state": "committed"}) as bed:
+        result = run(monkeypatch, "ipmp_dr", component="eth1", confirm_timeout=120)
+        assert (result["changed"], result["transaction"], result["moves"]) == (True, "t1", MOVES)
+        assert ops(bed) == ["detach-prepare", "detach-commit"]
+        assert bed.requests[0]["peer"] == "198.51.100.7"
+        assert bed.requests[0]["confirm_timeout"] == 120
+
+
+def test_a_commit_that_fails_is_rolled_back(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    undone = {"changed": True, "rolled_back": True, "moves": [], "differences": []}
+    with serving(root, detach_prepare=PREPARED, detach_commit=refuse("internal"), detach_rollback=undone) as bed:
+        with pytest.raises(Failed) as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1")
+        assert failure.value.result["rolled_back"] is True
+        assert bed.requests[-1]["transaction"] == "t1"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_refused_detach_fails_in_check_mode_too(root: str, monkeypatch: pytest.MonkeyPatch, check: bool) -> None:
+    refused = {**QUERY, "allowed": False, "refusals": REFUSALS, "warnings": ["one sentence"]}
+    with serving(root, detach_query=refused, detach_prepare=refuse("refused", refusals=REFUSALS)):
+        with pytest.raises(Failed) as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1", check=check)
+    result = failure.value.result
+    assert (result["reason"], result["refusals"], result["changed"]) == ("refused", REFUSALS, False)
+    assert result["msg"] == "one sentence: eth1 hosts IP addresses: 192.0.2.11"
+
+
+def test_check_mode_is_the_query_alone(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(root, detach_query=QUERY) as bed:
+        result = run(monkeypatch, "ipmp_dr", component="eth1", check=True, diff=True)
+        assert (result["changed"], result["moves"]) == (True, MOVES)
+        assert (result["diff"][0]["before"], result["diff"][0]["after"]) == (
+            "192.0.2.11 on eth1\n",
+            "192.0.2.11 on eth2\n",
+        )
+        assert ops(bed) == ["detach-query"]
+
+
+def test_detached_when_detached_changes_nothing(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    detached = {**QUERY, "state": "detached", "moves": []}
+    with serving(root, detach_prepare=refuse("state", "already-detached"), detach_query=detached):
+        assert run(monkeypatch, "ipmp_dr", component="eth1")["changed"] is False
+        assert run(monkeypatch, "ipmp_dr", component="eth1", check=True)["changed"] is False
+
+
+def test_confirmed_after_the_timer_fails_and_says_so(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(root, detach_confirm=refuse("state", "no-transaction")), pytest.raises(Failed, match="one sentence"):
+        run(monkeypatch, "ipmp_dr", state="confirmed", transaction="t1")
+
+
+def test_a_busy_host_names_the_transaction_in_the_way_but_not_as_ours(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(root, detach_prepare=refuse("busy", transaction="theirs")):
+        with pytest.raises(Failed) as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1")
+    result = failure.value.result
+    assert (result["reason"], result["busy_with"], "transaction" in result) == ("busy", "theirs", False)
+
+
+@pytest.mark.parametrize("hardware", ["pci", "slot", "driver"])
+def test_hardware_that_cannot_be_taken_out_is_refused_first(
+    root: str, monkeypatch: pytest.MonkeyPatch, hardware: str
+) -> None:
+    with serving(root) as bed:
+        with pytest.raises(Failed, match="hardware=none"):
+            run(monkeypatch, "ipmp_dr", component="eth1", hardware=hardware)
+        assert bed.requests == []
+
+
+@pytest.mark.parametrize("name", ["ipmp_dr", "ipmp_offline", "ipmp_info"])
+def test_without_a_daemon_one_sentence_says_so(root: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    options = {"ipmp_dr": {"component": "eth1"}, "ipmp_offline": {"interface": "eth1", "state": "offline"}}
+    with pytest.raises(Failed, match="cannot contact in.mpathd at"):
+        run(monkeypatch, name, **options.get(name, {}))
+
+
+def test_a_daemon_that_is_too_old_is_told_with_the_role_to_run(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(root, status=refuse("invalid", "old-protocol", protocol=[0])):
+        with pytest.raises(Failed, match=r"too old.*role netpath\.ipmp\.mpathd"):
+            run(monkeypatch, "ipmp_info")
+
+
+def test_offline_and_back(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = {"changed": True, "moves": MOVES}
+    with serving(root, offline=done, undo_offline=done) as bed:
+        assert run(monkeypatch, "ipmp_offline", interface="eth1", state="offline")["moves"] == MOVES
+        assert run(monkeypatch, "ipmp_offline", interface="eth1", state="online")["changed"] is True
+        assert ops(bed) == ["offline", "undo-offline"]
+
+
+@pytest.mark.parametrize(("state", "code"), [("offline", "already-offline"), ("online", "not-offline")])
+def test_what_is_so_already_changes_nothing(root: str, monkeypatch: pytest.MonkeyPatch, state: str, code: str) -> None:
+    with serving(root, offline=refuse("state", code), undo_offline=refuse("state", code)):
+        assert run(monkeypatch, "ipmp_offline", interface="eth1", state=state)["changed"] is False
+
+
+def test_the_last_working_member_is_refused_in_check_mode_too(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = {**STATUS["groups"][0], "inactive": [], "unusable": ["eth2"]}  # type: ignore[index]
+    with serving(root, status={**STATUS, "groups": [group]}):
+        with pytest.raises(Failed, match="last working member") as failure:
+            run(monkeypatch, "ipmp_offline", interface="eth1", state="offline", check=True)
+    assert failure.value.result["reason"] == "refused"
+
+
+def test_offline_in_check_mode_says_what_would_move_and_does_nothing(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(root, status=STATUS, detach_query=QUERY) as bed:
+        result = run(monkeypatch, "ipmp_offline", interface="eth1", state="offline", check=True)
+        assert (result["changed"], result["moves"]) == (True, MOVES)
+        assert run(monkeypatch, "ipmp_offline", interface="eth1", state="online", check=True)["changed"] is False
+        assert set(ops(bed)) == {"status", "detach-query"}
+
+
+def test_info_returns_what_was_gathered_and_versions(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
+    with serving(root, status=STATUS, detach_query=QUERY, transactions={"records": [], "open": None}):
+        result = run(monkeypatch, "ipmp_info", gather=gathered)
+        assert set(gathered) < set(result)
+        assert result["versions"] == {"daemon": "1.0.0", "protocol": [1], "module_protocol": 1}
+        assert "ansible_facts" not in result
+        assert set(run(monkeypatch, "ipmp_info")) & set(gathered) == {"groups", "interfaces", "addresses"}
