@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List
 
 from ipmp import client, control, loop
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for the server's thread to have come so far."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end, "this never came to pass"
+        time.sleep(0.001)
 
 
 class Bed:

@@ -10,6 +10,7 @@ import signal
 from typing import Iterator, List
 
 import pytest
+
 from ipmp import loop as loops
 
 
@@ -20,7 +21,7 @@ class Bed:
         self.loop = loops.Loop(self.log.append)
         self.fds: List[int] = []
 
-    def pipe(self) -> "tuple[int, int]":
+    def pipe(self) -> tuple[int, int]:
         ends = os.pipe()
         self.fds += ends
         return ends

@@ -35,7 +35,7 @@ class DaemonError(ClientError):
         super().__init__(message)
 
 
-class DaemonUnreachable(ClientError):  # noqa: N818 - it says what is the matter
+class DaemonUnreachable(ClientError):
     """Nobody answers at ``path``; ``reason`` says why. ``denied``: somebody may be there, but not for this user."""
 
     def __init__(self, path: str, reason: str, *, denied: bool = False) -> None:
@@ -43,7 +43,7 @@ class DaemonUnreachable(ClientError):  # noqa: N818 - it says what is the matter
         super().__init__(f"cannot contact in.mpathd at {path}: {reason}")
 
 
-class ProtocolMismatch(ClientError):  # noqa: N818
+class ProtocolMismatch(ClientError):
     """Daemon and caller have no protocol version in common; ``older`` is 'daemon' or 'caller'."""
 
     def __init__(self, path: str, theirs: List[int]) -> None:
@@ -100,7 +100,9 @@ class Client:
 
     def call(self, op: str, **args: Any) -> Dict[str, Any]:
         """The ``result`` of one operation. Raises DaemonError, DaemonUnreachable or ProtocolMismatch."""
-        timeout = max(self.timeout, GRACE + (args.get("wait_timeout") or 0))
+        timeout = self.timeout
+        if args.get("wait_timeout"):
+            timeout = max(timeout, args["wait_timeout"] + GRACE)
         with self._send(op, args, timeout) as sock, sock.makefile("rb") as lines:
             return self._result(self._receive(lines, f"did not answer {op!r} within {timeout:g} s"))
 

@@ -36,7 +36,7 @@ CHUNK = 256 << 10
 SO_PEERGROUPS = 59  # not in Python's socket module
 
 
-class AlreadyRunning(Exception):  # noqa: N818
+class AlreadyRunning(Exception):
     """Somebody serves this socket; ``pid`` is 0 when it cannot be seen from here."""
 
     def __init__(self, pid: int) -> None:
