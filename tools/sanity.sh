@@ -18,7 +18,10 @@ export HOME="$build/home" LC_ALL=C.UTF-8
 rm -rf "$build/sanity"
 mkdir -p "$build/sanity" "$build/home"
 ansible-galaxy collection build --force --output-path "$build/sanity" . >/dev/null
-ansible-galaxy collection install --offline --no-deps -p "$build/sanity" "$build"/sanity/netpath-ipmp-*.tar.gz >/dev/null 2>&1
+# --force: else the view of the checkout counts as this version, installed already.
+ansible-galaxy collection install --force --offline --no-deps -p "$build/sanity" "$build"/sanity/netpath-ipmp-*.tar.gz \
+	>/dev/null 2>&1
+test -s "$tree/MANIFEST.json"
 mkdir -p "$tree/tests"
 cp tests/config.yml "$tree/tests/"
 git init --quiet "$tree"
