@@ -60,14 +60,15 @@ class Service:
             self._await_answer()
 
     def release(self) -> None:
-        """Puts the host's network back as it was before us, and ends the daemon."""
+        """Puts the host's network back as it was before us, and ends the daemon.
+
+        Only the daemon knows what was before, so one that does not run is started first.
+        """
+        if not self.pid() and os.path.exists(self._program()):
+            self.make(["start"])
         pid = self.pid()
         if pid:
             client.Client(self.root, timeout=self._wait).call("release")
-        elif os.path.exists(self._program()):
-            rc, _out, err = self._run([self._program(), "--release"])
-            if rc:
-                raise ServiceError(f"in.mpathd --release failed: {_last_line(err)}")
         if self.systemd:
             self._run(["systemctl", "disable", "--now", "ipmp.service"])
         elif pid:

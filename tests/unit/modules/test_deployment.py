@@ -38,6 +38,7 @@ def main(arguments):
         peer.sendall(json.dumps({"v": 1, "id": 1, "ok": True, "result": {"pid": os.getpid()}}).encode() + b"\\n")
         peer.close()
         if request["op"] == "release":
+            open(os.path.join(root, "released"), "w").close()
             return 0
 """
 
@@ -165,8 +166,20 @@ def test_absent_leaves_configuration_and_nothing_else(host: deployment.Host, pac
     assert deployment.removal(host) == []
     assert not Path(f"/proc/{pid}").exists() or host.service.pid() is None
     files = [p.relative_to(host.root).as_posix() for p in Path(host.root).rglob("*") if not p.is_dir()]
-    assert files == []
+    assert files == ["released"]
     assert Path(host.root, "etc/ipmp/rcm").is_dir()
+
+
+def test_absent_starts_a_daemon_that_has_ended_to_put_the_host_back(
+    host: deployment.Host, package: Path, tmp_path: Path
+) -> None:
+    deploy(host, package, tmp_path)
+    os.kill(int(host.service.pid() or 0), signal.SIGKILL)
+    while host.service.pid():
+        time.sleep(0.01)
+    deployment.remove(host)
+    assert (host.service.pid(), deployment.removal(host)) == (None, [])
+    assert Path(host.root, "released").exists()
 
 
 @pytest.mark.parametrize(
