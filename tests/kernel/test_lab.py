@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab itself, quick bed: hosts apart from each other and from the machine, cables, cards, and nothing left behind."""
+"""The lab itself, quick bed: hosts that are apart, cables, cards, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Callable, Iterator, List, Set, Tuple
 
 import pytest
+
 from lab import Host, Lab, LabError, compare, describe, dump
 
 pytestmark = pytest.mark.kernel
@@ -162,7 +163,7 @@ time.sleep(1000)
 
 
 def processes_and_namespaces(nursery: int) -> Tuple[Set[int], Set[str]]:
-    """Every process in the lab's process namespace or in one below it, and the namespaces they are in but we are not."""
+    """The processes in the lab's process namespace and in those below it, and the namespaces that only they are in."""
     around = os.readlink(f"/proc/{nursery}/ns/pid")
     pids = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if around in process_spaces(pid)}
     kinds = ("net", "mnt", "pid", "uts", "ipc")

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from .host import Host, Place, Process
-from .lab import Lab
 from .kerneldump import compare, dump
+from .lab import Lab
 from .nic import Nic
 from .spec import LabError, describe
 

@@ -22,7 +22,7 @@ Command = Union[str, Sequence[str]]
 class Process(subprocess.Popen):  # type: ignore[type-arg]
     """A program inside namespaces; signals reach the program itself, not the nsenter that waits for it.
 
-    Where a line for the shell was given, that program is the shell: begin the line with ``exec`` to signal what it starts.
+    Where a line for the shell was given, that program is the shell: begin it with ``exec`` to reach what it starts.
     """
 
     def send_signal(self, sig: int) -> None:
@@ -68,7 +68,7 @@ class Place:
 
     def run(
         self, command: Command, *, check: bool = True, input: Optional[str] = None, timeout: float = 60.0
-    ) -> "subprocess.CompletedProcess[str]":
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; with check a non-zero exit is a LabError that shows its output."""
         stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
         process = self.popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -94,7 +94,12 @@ class Host(Place):
     """A host of the lab; ``nics`` by name."""
 
     def __init__(
-        self, name: str, pid: int, kinds: Sequence[str], environment: Optional[Dict[str, str]] = None, role: str = "host"
+        self,
+        name: str,
+        pid: int,
+        kinds: Sequence[str],
+        environment: Optional[Dict[str, str]] = None,
+        role: str = "host",
     ) -> None:
         super().__init__(name, pid, kinds, environment)
         self.role = role

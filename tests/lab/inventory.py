@@ -36,7 +36,9 @@ Subsystem sftp internal-sftp
 """
 
 
-def write(lab: Lab, path: Path, variables: Optional[Mapping[str, Mapping[str, Any]]] = None, group: str = "ipmp") -> None:
+def write(
+    lab: Lab, path: Path, variables: Optional[Mapping[str, Mapping[str, Any]]] = None, group: str = "ipmp"
+) -> None:
     """Write a YAML inventory of the lab's hosts, all in one group, reached by entering their namespaces.
 
     variables: host name to further variables, such as ``{"h1": {"ipmp_groups": [...]}}``.
@@ -62,7 +64,9 @@ def write_ssh(
     key = folder / "id_ed25519"
     if not key.exists():
         _keygen(key)
-    options = f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o ControlPath={folder}/%C"
+    options = (
+        f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o ControlPath={folder}/%C"
+    )
     hosts = {}
     for name, host in lab.hosts.items():
         start_sshd(host, key)
@@ -88,13 +92,17 @@ def start_sshd(host: Host, key: Path) -> None:
 def environment(extra: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
     """The environment for ansible's programs: this process's, the lab's connection plugin, and extra."""
     plugins = [str(PLUGINS), *filter(None, [os.environ.get("ANSIBLE_CONNECTION_PLUGINS")])]
-    lab = {"ANSIBLE_CONNECTION_PLUGINS": ":".join(plugins), "ANSIBLE_PIPELINING": "true", "ANSIBLE_HOST_KEY_CHECKING": "false"}
+    lab = {
+        "ANSIBLE_CONNECTION_PLUGINS": ":".join(plugins),
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_HOST_KEY_CHECKING": "false",
+    }
     return {**os.environ, **lab, **(extra or {})}
 
 
 def ansible(
     place: Optional[Place], *arguments: str, extra: Optional[Mapping[str, str]] = None, timeout: float = 600.0
-) -> "subprocess.CompletedProcess[str]":
+) -> subprocess.CompletedProcess[str]:
     """Run ``ansible-playbook`` (of the Python that runs this) with arguments, in place (the controller) or out here."""
     program = Path(sys.executable).with_name("ansible-playbook")
     if not program.exists():
@@ -107,7 +115,10 @@ def ansible(
 
 def _keygen(key: Path) -> None:
     done = subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)], capture_output=True, text=True, check=False
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise LabError(f"ssh-keygen failed (Debian package openssh-client): {done.stderr.strip()}")
@@ -118,6 +129,8 @@ def _dump(path: Path, hosts: Dict[str, Any], group: str) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(
-        {group: {"hosts": hosts, "vars": {"ansible_python_interpreter": PYTHON}}}, sort_keys=False, default_flow_style=False
+        {group: {"hosts": hosts, "vars": {"ansible_python_interpreter": PYTHON}}},
+        sort_keys=False,
+        default_flow_style=False,
     )
     path.write_text(text, encoding="utf-8")

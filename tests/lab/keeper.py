@@ -10,7 +10,6 @@ that namespace is killed (the kernel does so with its first process) and every c
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
@@ -19,17 +18,17 @@ import sys
 import time
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-FIRST_PROCESS = "mount -t proc proc /proc && echo ready && exec env --ignore-signal=CHLD sleep infinity"
-
-
-def die_with_parent() -> None:
-    """Between fork and exec: have the kernel send SIGKILL when the parent ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+FIRST_PROCESS = """
+mount -t proc proc /proc
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+echo ready
+exec env --ignore-signal=CHLD sleep infinity
+"""  # nspawn leaves folders in /run and /tmp
 
 
 def remove_control_groups(prefix: str) -> None:
-    """Remove the directories under /sys/fs/cgroup that belong to this lab, deepest first; they empty as processes go."""
+    """Remove this lab's directories under /sys/fs/cgroup, deepest first; they empty as processes go."""
     roots = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]
     for _ in range(200):
         left = False
@@ -54,10 +53,22 @@ def main() -> None:
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    command = ["unshare", "--pid", "--mount", "--propagation", "private", "--fork", "--kill-child", "sh", "-c", FIRST_PROCESS]
-    unshare = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=die_with_parent, restore_signals=True
-    )
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--pid",
+        "--mount",
+        "--propagation",
+        "private",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-euc",
+        FIRST_PROCESS,
+    ]
+    unshare = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert unshare.stdout is not None
     if unshare.stdout.readline().strip() != b"ready":
         sys.exit(f"keeper: {' '.join(command)} failed: root and the right to make namespaces are needed")

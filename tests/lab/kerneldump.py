@@ -47,7 +47,8 @@ def dump(place: Place) -> Dump:
         "routes": _keyed(("inet", e) for e in tables["routes4"]) | _keyed(("inet6", e) for e in tables["routes6"]),
         "nexthops": {str(e["id"]): {k: v for k, v in e.items() if k != "id"} for e in tables["nexthops"]},
         "rules": _keyed(("inet", e) for e in tables["rules4"]) | _keyed(("inet6", e) for e in tables["rules6"]),
-        "neighbours": _keyed(("permanent", e) for e in tables["neighbours"]) | _keyed(("proxy", e) for e in tables["proxies"]),
+        "neighbours": _keyed(("permanent", e) for e in tables["neighbours"])
+        | _keyed(("proxy", e) for e in tables["proxies"]),
         "sysctls": dict(_sysctls(raw["sysctls"])),
         "nft": {line: True for line in raw["nft"].splitlines() if line.strip()},
     }
@@ -86,7 +87,9 @@ def _link(entry: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _address(device: str, entry: Dict[str, Any]) -> Tuple[str, Dict[str, Any]]:
-    found = {k: v for k, v in entry.items() if k not in ("local", "prefixlen", "valid_life_time", "preferred_life_time")}
+    found = {
+        k: v for k, v in entry.items() if k not in ("local", "prefixlen", "valid_life_time", "preferred_life_time")
+    }
     for life in ("valid_life_time", "preferred_life_time"):
         left = entry.get(life, FOREVER)
         found[life] = "forever" if left == FOREVER else "runs" if left else "over"
@@ -117,7 +120,7 @@ def _without_ids(whole: Dump) -> Dump:
 
     def meaning(number: Optional[int]) -> Any:
         entry = nexthops.get(str(number), {})
-        members = sorted((json.dumps([meaning(m["id"]), m.get("weight", 1)]) for m in entry.get("group", [])))
+        members = sorted(json.dumps([meaning(m["id"]), m.get("weight", 1)]) for m in entry.get("group", []))
         return {**{k: v for k, v in entry.items() if k != "group"}, "group": members}
 
     def translated(key: str) -> str:
@@ -128,7 +131,11 @@ def _without_ids(whole: Dump) -> Dump:
         return f"{kind} {json.dumps(entry, sort_keys=True)}"
 
     routes = {translated(key): count for key, count in whole["routes"].items()}
-    return {**whole, "routes": routes, "nexthops": {json.dumps(meaning(int(n)), sort_keys=True): True for n in nexthops}}
+    return {
+        **whole,
+        "routes": routes,
+        "nexthops": {json.dumps(meaning(int(n)), sort_keys=True): True for n in nexthops},
+    }
 
 
 def _short(value: Any) -> str:

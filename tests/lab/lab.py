@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type, Union
 
-from . import inventory, quick
+from . import inventory, nspawn, quick, rootfs
 from .host import Host, Place
 from .nic import BRIDGE, Nic, TapNic, VethNic
 from .nursery import Nursery, Starting
@@ -33,7 +33,7 @@ CONTROLLER_KINDS = ("net", "pid")  # the machine's files, so that ansible and th
 
 
 class Lab:
-    """Made and ready when the constructor returns; ``hosts`` by name, ``client``, ``router``, ``controller``, ``links``."""
+    """Ready when the constructor returns: ``hosts`` by name, ``client``, ``router``, ``controller``, ``links`` by name."""
 
     def __init__(self, description: Union[Description, str, Path]) -> None:
         self.spec: LabSpec = read(description)
@@ -74,14 +74,19 @@ class Lab:
                 number += 1
                 switch = self.links[card.link]
                 nic: Nic = (
-                    TapNic(card, host, switch, number, self._wires) if card.kind == "tap" else VethNic(card, host, switch, number)
+                    TapNic(card, host, switch, number, self._wires)
+                    if card.kind == "tap"
+                    else VethNic(card, host, switch, number)
                 )
                 host.nics[card.name] = nic
                 nic.put_back()
             self._configure(spec, host)
 
     def _bed(self) -> Tuple[Callable[[HostSpec], Starting], Callable[[HostSpec, int], Host]]:
-        return (lambda spec: quick.start(spec, self.nursery)), quick.host
+        if self.spec.bed == "quick":
+            return (lambda spec: quick.start(spec, self.nursery)), quick.host
+        root = rootfs.path(self.spec.rootfs_packages)
+        return (lambda spec: nspawn.start(spec, self.nursery, root)), nspawn.host
 
     @staticmethod
     def _configure(spec: HostSpec, host: Host) -> None:
@@ -126,7 +131,7 @@ class Lab:
         self.nursery.close()
         self._wires.close()
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Lab:
         return self
 
     def __exit__(

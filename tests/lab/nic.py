@@ -85,7 +85,7 @@ class Nic:
         self._bring_up()
 
     def delay_forwarding(self, seconds: float) -> None:
-        """From now on the port forwards only so long after its link came up, as a spanning-tree switch does; 0: at once."""
+        """From now on the port forwards only so long after its link came up, as with spanning tree; 0: at once."""
         self._delay = seconds
 
     def _bring_up(self) -> None:
@@ -145,12 +145,14 @@ class VethNic(Nic):
 class TapNic(Nic):
     """A tap in the host and one in the switch, with a program that carries frames between them."""
 
-    def __init__(self, spec: NicSpec, host: Host, switch: Place, number: int, wires: "Wires") -> None:
+    def __init__(self, spec: NicSpec, host: Host, switch: Place, number: int, wires: Wires) -> None:
         super().__init__(spec, host, switch, number)
         self._wires = wires
 
     def _make(self) -> None:
-        self._wires.make(f"{self.host.name} {self.name}", self.host.pid, self.name, self.mac, self.switch.pid, self.port)
+        self._wires.make(
+            f"{self.host.name} {self.name}", self.host.pid, self.name, self.mac, self.switch.pid, self.port
+        )
         self.switch.ip(f"link set dev {self.port} up")
 
     def _unmake(self) -> None:

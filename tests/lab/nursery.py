@@ -30,7 +30,10 @@ def children(pid: int) -> List[int]:
 
 
 class Nursery:
-    """Holds the lab's process namespace; ``pid`` is its first process, ``prefix`` what its control groups begin with."""
+    """Holds the lab's process namespace.
+
+    ``pid`` is its first process, ``prefix`` what its control groups begin with, ``started`` what was started in it.
+    """
 
     def __init__(self) -> None:
         if os.geteuid() != 0:
@@ -49,14 +52,14 @@ class Nursery:
         if not line.strip().isdigit():
             raise LabError(f"the lab's namespaces could not be made: {self._keeper.stderr.read().decode().strip()}")
         self.pid = int(line)
-        self._started: List[Starting] = []
+        self.started: List[Starting] = []
 
     def enter(self, *kinds: str, pid: Optional[int] = None) -> List[str]:
         """The beginning of a command line that runs what follows in the namespaces of pid (default: the nursery)."""
         return ["nsenter", "-t", str(pid or self.pid), *(f"--{kind}" for kind in kinds), "--"]
 
-    def start(self, kinds: Sequence[str], script: str, environment: Optional[Dict[str, str]] = None) -> "Starting":
-        """Start new namespaces of these kinds (unshare's long options) and pid, held after a shell script set them up."""
+    def start(self, kinds: Sequence[str], script: str, environment: Optional[Dict[str, str]] = None) -> Starting:
+        """Start new namespaces of these kinds (unshare's long options) and pid; a shell script sets them up."""
         command = self.enter("pid", "mount")
         command += ["unshare", *(f"--{kind}" for kind in (*kinds, "pid")), "--fork", "--kill-child"]
         command += ["--propagation", "private"] if "mount" in kinds else []
@@ -69,8 +72,8 @@ class Nursery:
             env={**CLEAN_ENVIRONMENT, **(environment or {})},
             start_new_session=True,
         )
-        self._started.append(Starting(process))
-        return self._started[-1]
+        self.started.append(Starting(process))
+        return self.started[-1]
 
     def close(self) -> None:
         """End everything in the lab; returns when it is gone."""
@@ -78,20 +81,20 @@ class Nursery:
             assert self._keeper.stdin is not None
             self._keeper.stdin.close()
             self._keeper.wait()
-        for stream in (self._keeper.stdout, self._keeper.stderr, *(s for b in self._started for s in b.streams())):
+        for stream in (self._keeper.stdout, self._keeper.stderr, *(s for b in self.started for s in b.streams())):
             if stream is not None:
                 stream.close()
-        for begun in self._started:
+        for begun in self.started:
             begun.process.wait()
 
 
 class Starting:
     """Namespaces on their way; ``ready()`` waits and gives the process id that stands for them."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
 
-    def streams(self) -> Tuple[Optional[IO[bytes]], Optional[IO[bytes]]]:
+    def streams(self) -> Tuple[Optional[IO[bytes]], ...]:
         """Its standard output and error."""
         return self.process.stdout, self.process.stderr
 
@@ -109,4 +112,3 @@ class Starting:
                 time.sleep(0.001)
             found = below[0]
         return found
-

@@ -33,7 +33,7 @@ Description = Mapping[str, Any]
 
 
 class LabError(Exception):
-    """The lab cannot do what was asked; ``str()`` is one sentence, followed by a command's output where there is one."""
+    """The lab cannot do what was asked; ``str()`` is one sentence, then a command's output if there is one."""
 
 
 @dataclass(frozen=True)

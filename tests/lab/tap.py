@@ -33,7 +33,7 @@ class Wires:
 
     def __init__(self, enter: List[str]) -> None:
         self._enter = enter
-        self._process: Optional["subprocess.Popen[str]"] = None
+        self._process: Optional[subprocess.Popen[str]] = None
 
     def make(self, key: str, host: int, name: str, mac: str, switch: int, port: str) -> None:
         """A tap `name` in the network namespace of process host, one `port` in that of switch; no carrier yet."""

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from lab.kerneldump import compare
 from lab.spec import LabError, describe, read
 
