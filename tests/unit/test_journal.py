@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What survives a kill, a torn write, a full disk and a reboot."""
+"""What survives a kill, a torn write and a full disk."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipmp import journal as journals
-from ipmp.journal import Journal, JournalError, Records, State
+from ipmp.journal import Journal, JournalError, Records
 
 ENTRIES: List[Dict[str, Any]] = [
     {"transaction": "t1", "step": "open", "component": "eth1"},
@@ -59,20 +58,30 @@ def test_damage_before_the_last_line_is_not_believed_and_not_written_to(tmp_path
     path.write_bytes(damaged)
     with pytest.raises(JournalError) as caught:
         Journal(str(tmp_path)).read()
-    assert str(caught.value) == f"{path}, line 2: this line is damaged; the journal is not believed"
+    assert str(caught.value) == f"{path}, line 2: this line is damaged; remove the file to begin anew"
     with pytest.raises(JournalError):
         Journal(str(tmp_path)).append({})
     assert path.read_bytes() == damaged
 
 
-def test_compacting_keeps_what_it_is_told_to_keep(tmp_path: Path) -> None:
+def test_the_last_entry_is_open_until_its_transaction_has_ended(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path))
+    assert journal.open_entry() is None
+    for state in ("begun", "prepared", "committed"):
+        journal.append({"transaction": "t1", "state": state})
+        assert Journal(str(tmp_path)).open_entry() == {"transaction": "t1", "state": state}
+    for state in ("confirmed", "rolled_back"):
+        journal.append({"transaction": "t1", "state": state})
+        assert journal.open_entry() is None
+
+
+def test_closing_forgets_the_entries_and_the_next_transaction_begins(tmp_path: Path) -> None:
     journal = written(tmp_path)
-    journal.compact(ENTRIES[2:])
-    assert journal.read() == ENTRIES[2:]
-    journal.compact()
-    assert journal.read() == []
-    journal.append(ENTRIES[0])
-    assert journal.read() == ENTRIES[:1]
+    journal.close("t1", "ended by a reboot")
+    assert journal.read() == [{"transaction": "t1", "closed": "ended by a reboot"}]
+    assert journal.open_entry() is None
+    journal.append({"transaction": "t2", "state": "begun"})
+    assert journal.open_entry() == {"transaction": "t2", "state": "begun"}
 
 
 def in_a_child_with_file_limit(limit: int, root: Path, work: str) -> int:
@@ -140,20 +149,6 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     Path(records.directory, "eth1.json").write_bytes(b"{")
     with pytest.raises(JournalError, match=r"detached/eth1\.json: this record is damaged; remove it"):
         records.all()
-
-
-def test_the_state_lasts_as_long_as_the_boot(tmp_path: Path) -> None:
-    assert State(str(tmp_path), "one").load() is None
-    State(str(tmp_path), "one").save({"offline": ["eth1"]})
-    assert State(str(tmp_path), "one").load() == {"offline": ["eth1"]}
-    assert State(str(tmp_path), "two").load() is None
-    Path(State(str(tmp_path), "one").path).write_bytes(b'{"boot_id": "one", "state"')
-    assert State(str(tmp_path), "one").load() is None
-
-
-def test_the_boot_has_an_id_that_stays() -> None:
-    assert len(journals.boot_id()) == 36
-    assert journals.boot_id() == journals.boot_id()
 
 
 @settings(max_examples=100, deadline=None)

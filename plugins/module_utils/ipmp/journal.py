@@ -1,21 +1,23 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the daemon must still know after it was killed: open transactions, detached components, its own verdicts.
+"""What must be known after a crash and after a reboot: the open transaction, and which components are detached.
 
-Three stores with three lives. The *journal* and the *records* survive a reboot, so each write is on the disk before
-the call returns. The *state* is worth nothing after a reboot: it lies in /run, with the boot id, and is never synced.
+Each write is on the disk before the call returns.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import zlib
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 Entry = Dict[str, Any]
+
+ENDED = ("confirmed", "rolled_back")  # states of a transaction
 
 
 class JournalError(Exception):
@@ -58,9 +60,21 @@ class Journal:
         """All entries, oldest first. Raises JournalError when the file is damaged before its last line."""
         return self._scan()[0]
 
-    def compact(self, keep: Iterable[Entry] = ()) -> None:
-        """Begin anew with these entries; at any moment of a crash either the old or the new journal is there."""
-        _replace(self.path, b"".join(_line(entry) for entry in keep), durable=True)
+    def open_entry(self) -> Optional[Entry]:
+        """The last entry, if its transaction has not come to an end. Raises JournalError as read() does."""
+        entries = self.read()
+        if not entries or "closed" in entries[-1] or entries[-1].get("state") in ENDED:
+            return None
+        return entries[-1]
+
+    def close(self, transaction: str, why: str) -> None:
+        """Forget the entries of a transaction that has ended, and keep this one line.
+
+        Where that cannot be written nothing is lost but space: the end itself was an entry, or its
+        failure has been reported.
+        """
+        with contextlib.suppress(JournalError):
+            _replace(self.path, _line({"transaction": transaction, "closed": why}))
 
     def _scan(self) -> Tuple[List[Entry], int]:
         """The entries, and where the last of them ends."""
@@ -72,7 +86,9 @@ class Journal:
             entry = _entry(line)
             if entry is None:
                 if number < len(lines):
-                    raise JournalError(f"{self.path}, line {number}: this line is damaged; the journal is not believed")
+                    raise JournalError(
+                        f"{self.path}, line {number}: this line is damaged; remove the file to begin anew"
+                    )
                 break
             entries.append(entry)
             position += len(line)
@@ -112,7 +128,7 @@ class Records:
 
     def write(self, name: str, record: Entry) -> None:
         """Put or replace it, on the disk."""
-        _replace(self._path(name), _json(record), durable=True)
+        _replace(self._path(name), _json(record))
 
     def delete(self, name: str) -> None:
         """Forget it; harmless when there is none."""
@@ -129,35 +145,6 @@ class Records:
         if not name or name.startswith(".") or "/" in name or "\0" in name or len(os.fsencode(name)) > 200:
             raise JournalError(f"{name!r:.80} cannot be the name of a component")
         return os.path.join(self.directory, name + ".json")
-
-
-class State:
-    """``/run/ipmp/state.json`` under ``root``: what is offline, failed, flapping, and who hosts what.
-
-    boot_id: the state of another boot is none.
-    """
-
-    def __init__(self, root: str, boot_id: str) -> None:
-        self.path, self.boot_id = os.path.join(root, "run/ipmp/state.json"), boot_id
-
-    def save(self, state: Entry) -> None:
-        """Replace it as a whole. Raises JournalError."""
-        _replace(self.path, _json({"boot_id": self.boot_id, "state": state}), durable=False)
-
-    def load(self) -> Optional[Entry]:
-        """What was saved in this boot; None if nothing was, or nothing that can be read."""
-        try:
-            saved = _object(_read(self.path) or b"") or {}
-        except JournalError:
-            return None
-        state = saved.get("state")
-        return state if saved.get("boot_id") == self.boot_id and isinstance(state, dict) else None
-
-
-def boot_id() -> str:
-    """The id of this boot, as the kernel says it."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
 
 
 def _json(entry: Entry) -> bytes:
@@ -195,7 +182,7 @@ def _read(path: str) -> Optional[bytes]:
         raise JournalError(f"{path} cannot be read: {error.strerror}")
 
 
-def _replace(path: str, data: bytes, *, durable: bool) -> None:
+def _replace(path: str, data: bytes) -> None:
     """The file has this content, or on JournalError still its old one."""
     directory, temporary = os.path.dirname(path), path + ".new"
     try:
@@ -203,13 +190,11 @@ def _replace(path: str, data: bytes, *, durable: bool) -> None:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             _write_all(fd, data, 0)
-            if durable:
-                os.fsync(fd)
+            os.fsync(fd)
         finally:
             os.close(fd)
         os.replace(temporary, path)
-        if durable:
-            _sync_directory(directory)
+        _sync_directory(directory)
     except OSError as error:
         raise _unwritable(path, error)
 
