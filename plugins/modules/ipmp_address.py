@@ -88,8 +88,8 @@ reason:
 from typing import Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, wanted
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, model
 
 
 def one_address(params: dict) -> declare.Compute:
@@ -97,8 +97,8 @@ def one_address(params: dict) -> declare.Compute:
 
     def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
         if params["state"] == "absent":
-            return files.without_address(before, params["interface"], params["address"])
-        return files.with_address(before, params["interface"], params["address"], test=params["type"] == "test")
+            return wanted.without_address(before, params["interface"], params["address"])
+        return wanted.with_address(before, params["interface"], params["address"], test=params["type"] == "test")
 
     return compute
 

@@ -127,8 +127,8 @@ reason:
 from typing import Any, Dict, Mapping, Optional, Set
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, group_spec
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, group_spec, wanted
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, model
 
 
 def protected(module: AnsibleModule) -> Set[str]:
@@ -146,9 +146,9 @@ def whole(module: AnsibleModule) -> declare.Compute:
     params = module.params
 
     def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
-        return files.wanted_files(
+        return wanted.wanted_files(
             before,
-            groups=params["groups"] or [],
+            params["groups"] or [],
             texts=params["files"],
             defaults=params["defaults"] or {},
             purge=params["purge"],
@@ -160,13 +160,13 @@ def whole(module: AnsibleModule) -> declare.Compute:
 
 def end(module: AnsibleModule) -> Dict[str, Any]:
     """``confirmed`` or ``rolled_back``."""
-    daemon, wanted, confirm = client.Client(), module.params["transaction"], module.params["state"] == "confirmed"
+    daemon, name, confirm = client.Client(), module.params["transaction"], module.params["state"] == "confirmed"
     if module.check_mode:
         opened = daemon.call("transactions")["open"]
-        is_it = bool(opened and opened["kind"] == "apply" and wanted in (None, opened["transaction"]))
-        return answer.moved(module, is_it, [], transaction=wanted, files=[])
-    done = daemon.call("apply-confirm" if confirm else "apply-rollback", transaction=wanted)
-    return answer.moved(module, done["changed"], done["moves"], transaction=wanted, files=[])
+        is_it = bool(opened and opened["kind"] == "apply" and name in (None, opened["transaction"]))
+        return answer.moved(module, is_it, [], transaction=name, files=[])
+    done = daemon.call("apply-confirm" if confirm else "apply-rollback", transaction=name)
+    return answer.moved(module, done["changed"], done["moves"], transaction=name, files=[])
 
 
 def main() -> None:

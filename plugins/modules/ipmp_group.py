@@ -84,8 +84,8 @@ reason:
 from typing import Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, group_spec
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, group_spec, wanted
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, model
 
 
 def one_group(params: dict) -> declare.Compute:
@@ -93,8 +93,8 @@ def one_group(params: dict) -> declare.Compute:
 
     def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
         if params["state"] == "absent":
-            return files.without_group(before, params["name"])
-        return files.wanted_files(before, groups=[{key: params[key] for key in group_spec.GROUP}])
+            return wanted.without_group(before, params["name"])
+        return wanted.wanted_files(before, [{key: params[key] for key in group_spec.GROUP}])
 
     return compute
 

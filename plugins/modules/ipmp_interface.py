@@ -94,8 +94,8 @@ reason:
 from typing import Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, wanted
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, model
 
 
 def one_interface(params: dict) -> declare.Compute:
@@ -103,9 +103,9 @@ def one_interface(params: dict) -> declare.Compute:
 
     def compute(before: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
         if params["state"] == "absent":
-            return files.without_interface(before, params["name"])
+            return wanted.without_interface(before, params["name"])
         named = {key: params[key] for key in ("group", "standby", "data_addresses", "test_addresses")}
-        return files.with_interface(before, params["name"], **named)
+        return wanted.with_interface(before, params["name"], **named)
 
     return compute
 
