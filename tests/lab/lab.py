@@ -33,7 +33,7 @@ CONTROLLER_KINDS = ("net", "pid")  # the machine's files, so that ansible and th
 
 
 class Lab:
-    """Ready when the constructor returns: ``hosts`` by name, ``client``, ``router``, ``controller``, ``links`` by name."""
+    """Ready when the constructor returns: ``hosts`` and ``links`` by name, ``client``, ``router``, ``controller``."""
 
     def __init__(self, description: Union[Description, str, Path]) -> None:
         self.spec: LabSpec = read(description)

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The second witness: a packet capture on the client, taken by tcpdump and read back here.
+
+It tells which numbered datagrams reached the client, and through which NIC of a host each address is reached.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List, Sequence, Tuple
+
+from lab import Host, LabError, Process
+
+PATH = "/run/traffic/capture.pcap"
+RECORD = struct.Struct("<IIII")
+NUMBER = struct.Struct("!Q")
+IPV4, IPV6, TCP, UDP = 0x0800, 0x86DD, 6, 17
+
+
+@dataclass
+class Seen:
+    """What the capture holds."""
+
+    numbers: Dict[str, bytearray] = field(default_factory=dict)  # address -> 1 at each number that reached the client
+    inbound: Dict[str, List[Tuple[float, str]]] = field(default_factory=dict)  # address -> (since, MAC that hosts it)
+
+
+def start(client: Host, nic: str, addresses: Sequence[str]) -> Process:
+    """Begin to capture what arrives for the client's addresses, and the TCP segments both ways; LabError."""
+    arriving = " or ".join(f"dst host {address}" for address in addresses)
+    client.run(["mkdir", "-p", str(Path(PATH).parent)])
+    program = client.popen(
+        ["tcpdump", "-i", nic, "-p", "-nn", "-s", "96", "-B", "32768", "-Z", "root", "--time-stamp-precision=nano"]
+        + ["-w", PATH, f"(udp and ({arriving})) or tcp"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stderr is not None
+    said = ""
+    for line in program.stderr:
+        said += line
+        if "listening on" in line:
+            return program
+    raise LabError(f"tcpdump did not start (Debian package tcpdump): {said.strip()}")
+
+
+def stop(client: Host, program: Process) -> Seen:
+    """End the capture and read it; LabError if the kernel had to drop packets, since then it is no witness."""
+    program.terminate()
+    _, said = program.communicate(timeout=30)
+    dropped = next((line.split()[0] for line in said.splitlines() if "dropped by kernel" in line), "?")
+    if dropped != "0":
+        raise LabError(f"the capture on the client missed {dropped} packets: the machine is too busy to measure")
+    return read(Path(f"/proc/{client.pid}/root{PATH}").read_bytes())
+
+
+def read(data: bytes) -> Seen:
+    """A pcap file of Ethernet frames with nanosecond stamps, as tcpdump writes it."""
+    seen = Seen()
+    place, length = 24, len(data)
+    names: Dict[bytes, str] = {}
+    macs: Dict[str, bytes] = {}
+    unpack, number_at = RECORD.unpack_from, NUMBER.unpack_from
+    while place + 16 <= length:
+        seconds, nanoseconds, kept, _whole = unpack(data, place)
+        frame = place + 16
+        place = frame + kept
+        kind = data[frame + 12] << 8 | data[frame + 13]
+        if kind == IPV4:
+            protocol, source, target = data[frame + 23], data[frame + 26 : frame + 30], data[frame + 30 : frame + 34]
+            payload = frame + 14 + (data[frame + 14] & 15) * 4
+        elif kind == IPV6:
+            protocol, source, target = data[frame + 20], data[frame + 22 : frame + 38], data[frame + 38 : frame + 54]
+            payload = frame + 54
+        else:
+            continue
+        if protocol == UDP and kept >= payload - frame + 16:
+            address = names.get(source) or names.setdefault(source, str(ipaddress.ip_address(source)))
+            flags = seen.numbers.setdefault(address, bytearray())
+            number = number_at(data, payload + 8)[0]
+            if number >= len(flags):
+                flags.extend(bytes(number + 1 - len(flags)))
+            flags[number] = 1
+        elif protocol == TCP:
+            address = names.get(target) or names.setdefault(target, str(ipaddress.ip_address(target)))
+            mac = data[frame : frame + 6]
+            if macs.get(address) != mac:
+                macs[address] = mac
+                seen.inbound.setdefault(address, []).append((seconds + nanoseconds / 1e9, mac.hex(":")))
+    return seen
