@@ -25,8 +25,9 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
         result.update({k: v for k, v in error.details.items() if k in ("refusals", "differences", "rolled_back")})
         if error.details.get("transaction"):
             result["busy_with"] = error.details["transaction"]
-        refusals = error.details.get("refusals")
-        told = "; ".join(r["information"] for r in refusals or [] if r["information"] not in str(error))
+        # What is refused for each single address as well stands in the line of its interface already.
+        refusals = [r for r in error.details.get("refusals") or [] if not r["resource"].startswith("SUNW_ip/")]
+        told = "; ".join(r["information"] for r in refusals if r["information"] not in str(error))
         error = Exception(f"{error}: {told}" if told else str(error))
     result.update(more)
     module.fail_json(msg=str(error), **result)

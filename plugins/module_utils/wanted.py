@@ -202,7 +202,7 @@ def _configured(before: Texts, name: str) -> Interface:
 
 
 def _is_all_ours(before: Texts, name: str) -> bool:
-    return all(files.has_header(before.get(path) or "") for path in files.hostname_files(before).get(name, ()))
+    return all(hostname.has_header(before.get(path) or "") for path in files.hostname_files(before).get(name, ()))
 
 
 def _edited(before: Texts, wanted: Interface, extra: Sequence[str] = ()) -> Changes:

@@ -14,6 +14,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from ..ipmp import client
 from .layout import LIB
 
+ROLLBACK = 60.0  # s that a daemon may take to end: an open transaction is rolled back first
 Run = Callable[[Sequence[str]], Tuple[int, str, str]]
 
 
@@ -88,10 +89,12 @@ class Service:
         return os.path.join(self.root, "run/ipmp/in.mpathd.log")
 
     def _start_process(self) -> None:
+        # Where nobody listens to syslog the daemon logs to the terminal, which is our file.
+        words = [self._program()] if os.path.exists("/dev/log") else [self._program(), "-d"]
         os.makedirs(os.path.dirname(self._log()), mode=0o755, exist_ok=True)
         with open(self._log(), "wb") as log:
             self._started = subprocess.Popen(
-                [self._program()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
             )
 
     def _end_process(self) -> None:
@@ -101,10 +104,11 @@ class Service:
             self._await_end(pid)
 
     def _await_end(self, pid: int) -> None:
-        deadline = time.monotonic() + self._wait
+        wait = max(self._wait, ROLLBACK)
+        deadline = time.monotonic() + wait
         while _alive(pid):
             if time.monotonic() > deadline:
-                raise ServiceError(f"in.mpathd (process {pid}) does not end within {self._wait:g} s")
+                raise ServiceError(f"in.mpathd (process {pid}) does not end within {wait:g} s")
             time.sleep(0.02)
 
     def _await_answer(self) -> None:
