@@ -9,6 +9,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
@@ -95,6 +96,7 @@ def test_a_listing_can_be_of_named_ones(tmp_path: Path) -> None:
 
 def test_the_verbose_listing_has_two_lines_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     shown = status()
     shown["interfaces"][0]["since"] = 1_700_000_000
     shown["transaction"] = {"interfaces": ["eth1"]}
