@@ -85,7 +85,8 @@ class EventSocket:
     def read(self) -> List[Union[nlparse.Event, Overrun]]:
         """What has happened since, in order; our own changes are among it. Never waits.
 
-        A read is bounded: under a flood the descriptor stays readable and the next call goes on.
+        A read is bounded: under a flood the descriptor stays readable and the next call goes on. Of routes that end
+        because their nexthop or its link ended the kernel says nothing, or not always: dump after such an event.
         """
         events: List[Union[nlparse.Event, Overrun]] = []
         for _ in range(_DATAGRAMS_A_READ):
