@@ -145,12 +145,7 @@ def hostname_files(texts: Mapping[str, Optional[str]], warnings: Optional[List[s
 def is_ours(text: str) -> bool:
     """Whether a text that is not understood was meant for us: it has our header, or a word like 'group' (ATT-3)."""
     words = [token.word for line in logical_lines(text) for token in line]
-    return has_header(text) or bool(difflib.get_close_matches("group", words, 1, 0.7))
-
-
-def has_header(text: str) -> bool:
-    """Whether the collection made the file: only such files are ever removed unasked."""
-    return text.startswith(hostname.HEADER.partition(".ipmp")[0] + ".ipmp")
+    return hostname.has_header(text) or bool(difflib.get_close_matches("group", words, 1, 0.7))
 
 
 def _without_conflicts(interfaces: List[Interface], errors: List[ConfigError]) -> List[Interface]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from .hostname_reader import FileMeaning, Netmasks, Reader, Resolve
-from .hostname_words import default_broadcast, file_name, logical_lines, path_of
+from .hostname_words import FLAGS, default_broadcast, file_name, logical_lines, path_of
 from .model import MAX_INTERFACE_NAME, Address, ConfigError, Interface
 
 HEADER = "# Managed by netpath.ipmp. The words are those of Solaris' hostname files; reload ipmp.service after an edit."
@@ -78,21 +78,33 @@ def _shown(value: object) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else f"'{value}'"
 
 
-def render(interface: Interface) -> Dict[int, str]:
+def has_header(text: str) -> bool:
+    """Whether the collection made the file: only such files are ever removed unasked."""
+    return text.startswith("# Managed by netpath.ipmp")
+
+
+def is_idle(word: str) -> bool:
+    """Whether a word is allowed but has no effect on Linux, such as 'private'."""
+    return word in FLAGS and FLAGS[word] is None
+
+
+def render(interface: Interface, extra: Sequence[str] = ()) -> Dict[int, str]:
     """{4: text, 6: text}, for each family that the interface has, which parse() reads as the same interface.
 
-    No line depends on what Solaris appends to a file of one line (HN-2).
+    Of extra only words without effect are written; the others are in the interface. No line depends on what Solaris
+    appends to a file of one line (HN-2).
     """
     shared = [*(["group", interface.group] if interface.group else []), *(["standby"] if interface.standby else [])]
-    texts = {}
+    once = [*(["mtu", str(interface.mtu)] if interface.mtu else []), *(w for w in extra if is_idle(w))]
+    texts: Dict[int, str] = {}
     for family in (4, 6):
         if interface.inet if family == 4 else interface.inet6:
-            mtu = ["mtu", str(interface.mtu)] if interface.mtu and (family == 4 or not interface.inet) else []
             addresses = [a for a in interface.addresses if a.family == family]
+            words = [*shared, *(once if not texts else [])]
             if family == 4:
-                body = _lines4([*shared, *mtu], addresses)
+                body = _lines4(words, addresses)
             else:
-                body = _lines6([*(["-failover"] if interface.link_local_test else []), *shared, *mtu], addresses)
+                body = _lines6([*(["-failover"] if interface.link_local_test else []), *words], addresses)
             texts[family] = "".join(f"{line}\n" for line in [HEADER, *body])
     return texts
 
