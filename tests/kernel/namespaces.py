@@ -53,7 +53,7 @@ class Namespace:
             os.close(home)
         self.path = f"/proc/{os.getpid()}/fd/{self.fd}"
         with self:  # the kernel's own search for duplicates of link-local addresses would take two seconds a test
-            Path("/proc/sys/net/ipv6/conf/default/dad_transmits").write_text("0")
+            Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
         self.ip("link set lo up")
 
     def __enter__(self) -> Namespace:

@@ -472,7 +472,8 @@ def test_an_ipv6_address_that_does_not_begin_to_work_is_named(
     host: Namespace, nics: List[Cable], requests: fastpath.Requests
 ) -> None:
     """Here because the kernel looks for duplicates, which takes it a second at least."""
-    Path("/proc/sys/net/ipv6/conf/m0/dad_transmits").write_text("5")
+    for setting, value in (("accept_dad", "1"), ("dad_transmits", "5")):
+        Path("/proc/sys/net/ipv6/conf/m0", setting).write_text(value)
     messages = [
         nl.addr_add(nics[1].ifindex, "2001:db8::2", 128),
         nl.addr_add(nics[0].ifindex, "2001:db8::1", 128, nodad=False),
