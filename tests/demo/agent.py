@@ -5,8 +5,8 @@
 
 Its one argument is JSON: ``{"rate": per second, "tcp": "serve" or "connect", "flows": [{"local", "lport", "remote",
 "rport", "tcp_port"}]}``. It prints ``ready``, works until its standard input closes, waits for what is on its way, and
-prints one line of JSON and then, for each flow, two arrays of 8-byte floats: when datagram n was sent, and when datagram
-n of the other side arrived by the kernel's own stamp (0: never). Standard library only; every side runs this file.
+prints one line of JSON and then, for each flow, two arrays of 8-byte floats: when datagram n was sent, and when
+datagram n of the other side arrived by the kernel's own stamp (0: never). Standard library only; both sides run it.
 """
 
 from __future__ import annotations

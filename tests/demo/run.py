@@ -19,6 +19,7 @@ from typing import Any, Dict, List
 from lab import Lab, LabError
 from lab.example import data_addresses, description, variables
 
+from .picture import Picture
 from .report import write_report
 from .steps import Stage, Step, Steps
 from .traffic import Record, Traffic
@@ -47,8 +48,10 @@ def main() -> int:
             say(f"the lab is up: {len(lab.hosts)} hosts of 3 cards on a switch, a client, a router, a controller")
             stage = Stage(lab, BUILD)
             lab.write_inventory(stage.inventory, variables())
+            cards = {nic.mac: nic.name for host in lab.hosts.values() for nic in host.nics.values()}
             traffic = Traffic(lab, addresses, RATE)
-            say(f"the client talks to {sum(map(len, addresses.values()))} addresses, {RATE} datagrams/s each way, and TCP")
+            count = sum(map(len, addresses.values()))
+            say(f"the client talks to {count} addresses: {RATE} datagrams/s each way, and TCP")
             for step, act in Steps(stage, addresses).all():
                 say(f"{step.name}: {step.title}")
                 step.begin = time.time()
@@ -72,7 +75,7 @@ def main() -> int:
         return 1
     result = judge(done, record)
     (BUILD / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    write_report(BUILD / "report.html", result, done, stage.events, record)
+    write_report(BUILD / "report.html", result, Picture(record, done, stage.events, cards))
     print(table(result))
     for step in result["steps"]:
         if step["problem"]:
@@ -128,7 +131,9 @@ def table(result: Dict[str, Any]) -> str:
         lines.append((*map(str, cells), f"{row['longest_gap_ms']} ms", str(row["tcp_resets"]), str(row["changed"])))
     widths = [max(len(line[n]) for line in lines) for n in range(len(COLUMNS))]
     return "\n".join(
-        "  ".join(cell.ljust(width) if n < 2 else cell.rjust(width) for n, (cell, width) in enumerate(zip(line, widths)))
+        "  ".join(
+            cell.ljust(width) if n < 2 else cell.rjust(width) for n, (cell, width) in enumerate(zip(line, widths))
+        )
         for line in lines
     )
 

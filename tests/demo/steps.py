@@ -21,7 +21,7 @@ from lab.example import owner
 from lab.inventory import ansible
 
 COLLECTION = "netpath.ipmp"
-SETTLE = 1.5  # s of undisturbed traffic at the end of a step
+SETTLE = 2.0  # s of undisturbed traffic at the end of a step
 MOVE_LIMIT = 20.0  # s for addresses to leave a dead card
 HOME_LIMIT = 90.0  # s for them to be home again: the path is proved first
 PLAYBOOK_LIMIT = 300.0
@@ -58,8 +58,8 @@ class Stage:
         self.events: List[Event] = []
         self.inventory = folder / "inventory.yml"
 
-    def play(self, step: Step, playbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run one of the collection's playbooks in the controller's namespace; its output goes to a log beside the report."""
+    def play(self, step: Step, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the collection's playbooks in the controller's namespace; its output goes to a log."""
         command = [f"{COLLECTION}.{playbook}", "-i", str(self.inventory), *arguments]
         extra = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
         done = ansible(self.lab.controller, *command, extra=extra, timeout=PLAYBOOK_LIMIT)
@@ -73,12 +73,23 @@ class Stage:
         """The same, and a failure is the step's problem."""
         done = self.play(step, playbook, *arguments)
         if done.returncode:
-            raise LabError(f"{COLLECTION}.{playbook} failed; its last words:\n{(done.stdout + done.stderr).strip()[-1500:]}")
+            raise LabError(f"{COLLECTION}.{playbook} failed: {reason(done)}")
 
     def event(self, host: str, nic: str, kind: str, text: str, act: Callable[[], None]) -> None:
         """Do it and note when."""
         self.events.append(Event(time.time(), host, nic, kind, text))
         act()
+
+
+def reason(done: subprocess.CompletedProcess[str]) -> str:
+    """The message of the first task that failed, or the last that the program said."""
+    for line in done.stdout.splitlines():
+        if line.startswith("fatal: ") and "=> " in line:
+            try:
+                return str(json.loads(line.partition("=> ")[2])["msg"])
+            except (ValueError, KeyError):
+                pass
+    return (done.stdout + done.stderr).strip()[-1500:]
 
 
 def hosting(host: Host) -> Dict[str, str]:
@@ -142,7 +153,7 @@ class Steps:
         if step.changed:
             raise LabError(f"the second run changed {step.changed} things")
 
-    def cable_pull(self, step: Step) -> None:
+    def cable_pull(self, _step: Step) -> None:
         """Addresses leave the dead card."""
         host, nic = self.lab.hosts["h1"], self.lab.nic("h1", "eth1")
         theirs = addresses_of("h1", "eth1", self.addresses)
@@ -155,7 +166,7 @@ class Steps:
         wait("the addresses of eth1 did not move", moved, MOVE_LIMIT)
         time.sleep(SETTLE)
 
-    def repair(self, step: Step) -> None:
+    def repair(self, _step: Step) -> None:
         """And come back."""
         self.stage.event("h1", "eth1", "plug", "cable plugged in", self.lab.nic("h1", "eth1").plug)
         wait("the addresses of h1 did not return", lambda: self.at_home("h1"), HOME_LIMIT)
@@ -198,8 +209,8 @@ class Steps:
         time.sleep(SETTLE)
         if done.returncode == 0 or before != after:
             raise LabError("the detach of the last working card was not refused")
-        if "refus" not in done.stdout:
-            raise LabError(f"the detach failed, but not because it was refused:\n{done.stdout.strip()[-1500:]}")
+        if '"reason": "refused"' not in done.stdout:
+            raise LabError(f"the detach failed, but was not refused: {reason(done)}")
 
 
 def mpadm(host: Host, option: str, card: str) -> Optional[str]:

@@ -62,15 +62,15 @@ class Track:
     direction: str
     sent: array.array[float]
     arrived: array.array[float]
-    first: int  # the first that arrived: before it the address was not there yet, and nothing is counted
+    first: int  # the first sent after one had arrived: before it the address was not there, and nothing is counted
 
     def within(self, begin: float, end: float) -> range:
-        """The numbers of the datagrams sent in [begin, end), from the first that arrived on."""
+        """The numbers of the datagrams sent in [begin, end), from `first` on."""
         return range(max(self.first, bisect_left(self.sent, begin)), max(self.first, bisect_left(self.sent, end)))
 
     def holes(self) -> Iterator[Hole]:
-        """Every loss from the first arrival on."""
-        arrived, before, missing = self.arrived, 0.0, 0
+        """Every loss from `first` on."""
+        arrived, before, missing = self.arrived, self.sent[self.first] if self.first < len(self.sent) else 0.0, 0
         for number in range(self.first, len(arrived)):
             when = arrived[number]
             if not when:
@@ -87,7 +87,7 @@ class Track:
         return sum(1 for number in self.within(begin, end) if not self.arrived[number])
 
     def longest_gap(self, begin: float, end: float, period: float) -> float:
-        """Longest time in s without an arrival that begins after something sent in [begin, end), less the sender's pauses.
+        """Longest time in s between two arrivals, the former one sent in [begin, end), less the sender's pauses.
 
         A sender that the scheduler held back makes a gap too, but none of the network's.
         """
@@ -211,12 +211,11 @@ class Traffic:
         return Record(tracks, sorted(ends), capture.stop(self.lab.client, self._capture), self.rate, agents)
 
 
-def _track(
-    host: str, address: str, direction: str, sent: array.array[float], arrived: array.array[float]
-) -> Track:
+def _track(host: str, address: str, direction: str, sent: array.array[float], arrived: array.array[float]) -> Track:
     arrived.extend([0.0] * (len(sent) - len(arrived)))
-    first = next((number for number, when in enumerate(arrived) if when), len(sent))
-    return Track(host, address, direction, sent, arrived, first)
+    # What waited for the address to be resolved arrives with it, but nobody could have counted on that.
+    alive = min(filter(None, arrived), default=float("inf"))
+    return Track(host, address, direction, sent, arrived, bisect_left(sent, alive))
 
 
 def _agent(head: Dict[str, Any]) -> Dict[str, Any]:

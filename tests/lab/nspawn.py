@@ -36,7 +36,7 @@ class Booting(Starting):
     """A container on its way; ``ready()`` waits until systemd says it is up."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-        super().__init__(process)
+        super().__init__(process, forks=2)
         self.name, self._log = name, log
         self._deadline = time.monotonic() + START_LIMIT
 

@@ -59,9 +59,9 @@ class Nursery:
         return ["nsenter", "-t", str(pid or self.pid), *(f"--{kind}" for kind in kinds), "--"]
 
     def start(self, kinds: Sequence[str], script: str, environment: Optional[Dict[str, str]] = None) -> Starting:
-        """Start new namespaces of these kinds (unshare's long options) and pid; a shell script sets them up."""
-        command = self.enter("pid", "mount")
-        command += ["unshare", *(f"--{kind}" for kind in (*kinds, "pid")), "--fork", "--kill-child"]
+        """Start new namespaces of these kinds (unshare's long options); a shell script sets them up."""
+        command = [*self.enter("pid", "mount"), "unshare", *(f"--{kind}" for kind in kinds)]
+        command += ["--fork", "--kill-child"] if "pid" in kinds else []
         command += ["--propagation", "private"] if "mount" in kinds else []
         command += ["sh", "-euc", script + "\necho ready\nexec env --ignore-signal=CHLD sleep infinity"]
         process = subprocess.Popen(
@@ -72,7 +72,7 @@ class Nursery:
             env={**CLEAN_ENVIRONMENT, **(environment or {})},
             start_new_session=True,
         )
-        self.started.append(Starting(process))
+        self.started.append(Starting(process, forks=2 if "pid" in kinds else 1))
         return self.started[-1]
 
     def close(self) -> None:
@@ -91,8 +91,8 @@ class Nursery:
 class Starting:
     """Namespaces on their way; ``ready()`` waits and gives the process id that stands for them."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
+    def __init__(self, process: subprocess.Popen[bytes], forks: int) -> None:
+        self.process, self._forks = process, forks
 
     def streams(self) -> Tuple[Optional[IO[bytes]], ...]:
         """Its standard output and error."""
@@ -104,7 +104,7 @@ class Starting:
         if self.process.stdout.readline().strip() != b"ready":
             raise LabError(f"a host of the lab could not be started: {self.process.stderr.read().decode().strip()}")
         found = self.process.pid
-        for _ in range(2):  # nsenter forks for the process namespace, unshare for its new one
+        for _ in range(self._forks):  # nsenter forks for the process namespace, unshare for a new one
             deadline = time.monotonic() + START_LIMIT
             while not (below := children(found)):
                 if time.monotonic() > deadline or self.process.poll() is not None:

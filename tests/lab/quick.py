@@ -14,7 +14,7 @@ from .host import Host
 from .nursery import Nursery, Starting
 from .spec import HostSpec
 
-KINDS = ("mount", "net", "uts", "ipc")
+KINDS = ("mount", "net", "uts", "ipc", "pid")
 
 # The overlays keep their memory alive after its mount point is gone.
 SCRIPT = """
@@ -45,4 +45,4 @@ def start(spec: HostSpec, nursery: Nursery) -> Starting:
 
 def host(spec: HostSpec, pid: int) -> Host:
     """The host whose first process is pid."""
-    return Host(spec.name, pid, (*KINDS, "pid"), role=spec.role)
+    return Host(spec.name, pid, KINDS, role=spec.role)
