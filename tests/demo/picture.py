@@ -120,10 +120,11 @@ def _events(picture: Picture, host: str, y: float, depth: float) -> Iterable[str
     for group in groups:
         words = ", ".join(event.text for event in group)
         x, wide = picture.x(group[0].when) + 8, LETTER * len(words)
-        x = min(x, WIDTH - RIGHT - wide)
+        if x + wide > WIDTH - RIGHT:
+            x = picture.x(group[0].when) - 8 - wide
         level = next((n for n in range(LEVELS) if taken[n] < x), LEVELS - 1)
         taken[level] = x + wide
-        top = y - 13 * level
+        top = y - 14 * level
         for event in group:
             at = picture.x(event.when)
             dashes = f'stroke="{INK}" stroke-dasharray="2 3"'

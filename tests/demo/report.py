@@ -33,6 +33,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: 7px 10px; border-bottom: 1px solid #e6eaef; text-align: right; }
 th { color: #6b7785; font-weight: 600; font-size: 14px; }
 th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left; }
+td:first-child { white-space: nowrap; }
 td.why { color: #6b7785; font-size: 14.5px; } .no { color: #d7263d; font-weight: 700; }
 .yes { color: #2f9e5b; font-weight: 700; }
 pre { white-space: pre-wrap; background: #fdf1f2; border-radius: 8px; padding: 10px 14px; font-size: 13px; }
