@@ -83,9 +83,9 @@ def test_a_member_that_only_transmits_does_not_prove_that_it_receives(
 
 
 def test_a_port_that_forwards_late_proves_late(switch: Namespace, nics: List[Cable], check: PathCheck) -> None:
-    switch.ip("link set p-m0 type bridge_slave state 4")
+    switch.run("bridge", "link", "set", "dev", "p-m0", "state", "0")
     assert proofs(check, nics, nics[0], 0.5) == set()
-    switch.ip("link set p-m0 type bridge_slave state 3")
+    switch.run("bridge", "link", "set", "dev", "p-m0", "state", "3")
     assert len(proofs(check, nics, nics[0], 10)) == 2
 
 

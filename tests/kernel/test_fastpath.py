@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -500,3 +501,12 @@ def test_dumps_hold_what_ip_shows(host: Namespace, nics: List[Cable], requests: 
     assert len(requests.dump_routes(0)) == len(shown)
     assert len(requests.dump_routes()) == len([r for r in shown if str(r.get("protocol")) == "199"]) == 512
     assert len(requests.dump_addresses()) == sum(len(link["addr_info"]) for link in host.show("addr show"))
+
+
+@pytest.mark.parametrize("ip", ["::ffff:c000:201", "::c000:201", "2001:db8:0:1:1:1:1:1", "2001:db8::1:0:0:1"])
+def test_addresses_read_back_are_written_as_in_the_model(
+    nics: List[Cable], requests: fastpath.Requests, ip: str
+) -> None:
+    canonical = str(ipaddress.ip_address(ip))
+    done(requests, nl.addr_add(nics[0].ifindex, canonical, 128))
+    assert canonical in {address.ip for address in requests.dump_addresses()}

@@ -14,7 +14,7 @@ from typing import Any, List
 import pytest
 from namespaces import Cable, Namespace, eventually
 
-from ipmp import nl, rtnl
+from ipmp import fastpath, nl, rtnl
 
 pytestmark = pytest.mark.kernel
 
@@ -110,33 +110,61 @@ def test_what_changes_by_itself_is_not_a_difference(busy: Namespace, peer: Names
     assert differences(before) == []
 
 
-def test_a_link_and_what_hangs_on_it_is_restored(busy: Namespace) -> None:
+LEFT_OUT = ("nexthops: 5", "routes: 203.0.113.0/24", "routes: 203.0.115.0/24")  # over two NICs, or a nexthop object
+
+
+def test_what_was_not_ours_is_put_back_after_a_link_was_down(busy: Namespace) -> None:
+    busy.ip("addr add 192.0.2.5/32 dev m0 scope link preferred_lft 0")
     before = rtnl.snapshot()
-    routes = rtnl.static_routes(before, "m0")
-    assert {(r["dst"], r["table"]) for r in routes} == {
+    busy.ip(
+        "link property del dev m0 altname a-name-longer-than-fifteen",
+        "link property add dev m0 altname another",
+        "neigh flush dev m0 nud permanent",
+        "addr flush dev m0",
+        "link set m0 down",
+        "link set m0 address 02:00:00:00:00:55 mtu 1400 txqueuelen 7",
+    )
+    assert len(differences(before)) > 10
+    assert rtnl.restore_foreign(before, ["m0"]) == []
+    assert eventually(lambda: differences(before, *LEFT_OUT) == []), differences(before, *LEFT_OUT)
+    assert rtnl.restore_foreign(before, ["m0"]) == []
+    assert differences(before, *LEFT_OUT) == []
+
+
+def test_what_was_not_ours_is_put_back_on_a_nic_that_came_back(busy: Namespace, peer: Namespace) -> None:
+    before = rtnl.snapshot()
+    busy.ip("link del m0")
+    peer.ip("link add p-m0 type veth peer name m0 netns " + busy.path, "link set p-m0 up")
+    assert rtnl.restore_foreign(before, ["m0"]) == []
+    assert eventually(lambda: differences(before, *LEFT_OUT) == []), differences(before, *LEFT_OUT)
+
+
+def test_our_own_addresses_are_not_put_back(busy: Namespace) -> None:
+    requests = fastpath.Requests()
+    assert requests.batch([nl.addr_add(busy.ifindex("m0"), "192.0.2.77", 32)]) == []
+    before = rtnl.snapshot()
+    busy.ip("addr del 192.0.2.77/32 dev m0", "addr add 192.0.2.77/32 dev m1")
+    assert rtnl.restore_foreign(before, ["m0"]) == []
+    assert [a["local"] for a in busy.show("addr show dev m1")[0]["addr_info"]].count("192.0.2.77") == 1
+    assert "192.0.2.77" not in busy.run("ip", "addr", "show", "dev", "m0")
+    requests.close()
+
+
+def test_what_cannot_be_put_back_is_said(busy: Namespace) -> None:
+    before = rtnl.snapshot()
+    busy.ip("link del m0")
+    failures = rtnl.restore_foreign(before, ["m0"])
+    assert "m0: its link settings could not be put back: interface m0 is not there" in failures
+    assert any(failure.startswith("m0: the route to 198.51.100.0/24 could not be put back") for failure in failures)
+
+
+def test_static_routes_are_those_of_one_nic_by_an_administrator(busy: Namespace) -> None:
+    assert {(r["dst"], r["table"]) for r in rtnl.static_routes(rtnl.snapshot(), "m0")} == {
         ("198.51.100.0/24", 254),
         ("198.51.101.0/24", 777),
         ("198.51.102.0/24", 254),
         ("2001:db8:9::/64", 254),
     }
-    busy.ip(
-        "link property del dev m0 altname a-name-longer-than-fifteen",
-        "link property add dev m0 altname another",
-        "neigh flush dev m0 nud permanent",
-        "link set m0 down",
-        "link set m0 address 02:00:00:00:00:55 mtu 1400 txqueuelen 7",
-    )
-    assert len(differences(before)) > 10
-    rtnl.restore_link(before, "m0")
-    busy.ip("addr add 2001:db8::1/64 dev m0 nodad")
-    rtnl.restore_neighbours(before, "m0")
-    for route in routes:
-        rtnl.add_route(route)
-        rtnl.add_route(route)
-    # Of what is left the kernel itself brings back the link-local address; the rest is not static_routes' business.
-    assert eventually(lambda: "tentative" not in busy.run("ip", "addr"))
-    left = differences(before, "nexthops: 5", "routes: 203.0.113.0/24", "routes: 203.0.115.0/24")
-    assert left == []
 
 
 def test_a_static_route_stays_elsewhere_as_ours_meanwhile(busy: Namespace) -> None:

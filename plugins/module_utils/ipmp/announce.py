@@ -16,6 +16,8 @@ import struct
 import time
 from typing import Collection, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
+from .nl import ip_text
+
 ETH_P_IP6, ETH_P_ARP = 0x86DD, 0x0806
 DUPLICATE_WAIT = 0.3  # s to wait for an objection to an address; answers take less than 1 ms on a healthy link
 
@@ -128,7 +130,7 @@ def _parse_arp(frame: bytes) -> Optional[Claim]:
     probing = sender_ip == b"\0" * 4
     if probing and operation != _ARP_REQUEST:
         return None
-    return Claim(socket.inet_ntop(socket.AF_INET, target_ip if probing else sender_ip), mac.hex(":"), probing)
+    return Claim(ip_text(target_ip if probing else sender_ip), mac.hex(":"), probing)
 
 
 def _parse_neighbour(frame: bytes) -> Optional[Claim]:
@@ -146,7 +148,7 @@ def _parse_neighbour(frame: bytes) -> Optional[Claim]:
         return None
     if kind == _SOLICITATION and source != _NOWHERE:
         return None
-    return Claim(socket.inet_ntop(socket.AF_INET6, target), frame[6:12].hex(":"), kind == _SOLICITATION)
+    return Claim(ip_text(target), frame[6:12].hex(":"), kind == _SOLICITATION)
 
 
 def packet_socket(ifindex: int, protocol: int, program: Sequence[Tuple[int, int, int, int]] = ()) -> socket.socket:

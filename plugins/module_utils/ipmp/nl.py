@@ -9,6 +9,7 @@ packed long before they are needed. ``family`` is 4 or 6, addresses are canonica
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 from typing import List, Optional, Sequence
@@ -48,6 +49,13 @@ CACHE = struct.Struct("=IIII")  # preferred, valid, created, updated
 _SKIP_STATISTICS = struct.pack("=HHI", 8, 29, 8)  # IFLA_EXT_MASK = RTEXT_FILTER_SKIP_STATS
 AF_OF = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 FAMILY_OF = {int(socket.AF_INET): 4, int(socket.AF_INET6): 6}
+
+
+def ip_text(packed: bytes) -> str:
+    """The canonical text of 4 or 16 bytes, the same that ``ipaddress`` writes."""
+    if packed[:10] == bytes(10) and len(packed) == 16:
+        return str(ipaddress.IPv6Address(packed))  # inet_ntop writes the last four bytes of some of these in dots
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

@@ -163,7 +163,7 @@ def _mac(value: bytes) -> str:
 def _ip(value: Optional[bytes]) -> Optional[str]:
     if value is None or len(value) not in (4, 16):
         return None
-    return socket.inet_ntop(socket.AF_INET if len(value) == 4 else socket.AF_INET6, value)
+    return nl.ip_text(value)
 
 
 def _number(value: Optional[bytes]) -> int:

@@ -4,15 +4,17 @@
 """The whole network state of a host as plain data, compared and put back, where time does not matter (pyroute2).
 
 A snapshot has a part for ``links``, ``addresses``, ``routes``, ``nexthops``, ``rules`` and ``neighbours``; each maps
-a readable name to attributes. Interfaces stand in it by name, because a NIC that was taken
-out comes back under another ifindex. What changes by itself (carrier, lifetimes counting down, learnt neighbours) is
-not in it. Works with pyroute2 0.7.2 and later; what it does not know (nexthop objects) is read by ``fastpath``.
+a readable name to attributes. Interfaces stand in it by name, because a NIC that was taken out comes back under another
+ifindex. Not in it is what changes by itself (carrier, lifetimes counting down, learnt neighbours) and what the kernel
+derives from the rest (the local table). Works with pyroute2 0.7.2 and later; what that does not know is read by
+``fastpath``.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Collection, Dict, Iterator, List, Mapping, Optional, Tuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from . import fastpath, nl
 from .nlparse import LinkEvent
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 Part = Dict[str, Dict[str, Any]]
 Snapshot = Dict[str, Part]
 
+_BY_KERNEL = 2  # RTPROT_KERNEL
+_BY_HAND = 0  # IFAPROT_UNSPEC: an address that neither the kernel nor a router's advertisement made
 _STATIC = (3, 4)  # RTPROT_BOOT, RTPROT_STATIC: routes by an administrator's hand
 _PERMANENT = 0x80  # NUD_PERMANENT
 _FLAGS = {0x1: "up", 0x80: "noarp", 0x100: "promisc", 0x200: "allmulti"}
@@ -90,6 +94,58 @@ def compare(before: Snapshot, after: Snapshot, ignore: Collection[str] = ()) -> 
             else:
                 found += _changes(f"{part}: {name}", was[name], now[name])
     return [sentence for sentence in found if not sentence.startswith(tuple(ignore))]
+
+
+def restore_foreign(before: Snapshot, names: Collection[str]) -> List[str]:
+    """Puts back what these interfaces had that was not ours, as far as it went with their link.
+
+    Link settings, an administrator's addresses and static routes, permanent neighbours. Returns sentences about what
+    the kernel refused.
+    """
+    failures: List[str] = []
+    for name in names:
+        steps: List[Tuple[str, Callable[[], None]]] = [
+            ("its link settings", partial(restore_link, before, name)),
+            ("its addresses", partial(restore_addresses, before, name)),
+            *((f"the route to {route['dst']}", partial(add_route, route)) for route in static_routes(before, name)),
+            ("its neighbours", partial(restore_neighbours, before, name)),
+        ]
+        for what, step in steps:
+            try:
+                step()
+            except OSError as error:
+                failures.append(f"{name}: {what} could not be put back: {error}")
+    return failures
+
+
+def restore_addresses(before: Snapshot, name: str) -> None:
+    """Adds the addresses of an interface that somebody had given it by hand and that are missing now."""
+    requests = fastpath.Requests()
+    try:
+        index = next((link.ifindex for link in requests.dump_links() if link.name == name), 0)
+        there = {(a.ip, a.prefixlen) for a in requests.dump_addresses() if a.ifindex == index}
+        messages = [
+            nl.addr_add(
+                index,
+                entry["ip"],
+                entry["prefixlen"],
+                noprefixroute=bool(entry["flags"] & nl.IFA_F_NOPREFIXROUTE),
+                scope=entry["scope"],
+                broadcast=entry["broadcast"],
+                preferred_lft=0 if entry["flags"] & nl.IFA_F_DEPRECATED else None,
+                proto=entry["proto"],
+                label=entry["label"],
+            )
+            for entry in before["addresses"].values()
+            if entry["dev"] == name
+            and entry["proto"] == _BY_HAND
+            and entry["valid"] == "forever"
+            and (entry["ip"], entry["prefixlen"]) not in there
+        ]
+        for failure in requests.batch(messages):
+            raise OSError(failure.errno, str(failure))
+    finally:
+        requests.close()
 
 
 def restore_link(before: Snapshot, name: str) -> None:
@@ -217,6 +273,9 @@ def _addresses(requests: fastpath.Requests, names: Mapping[int, str]) -> Part:
     for address in requests.dump_addresses():
         name = f"{address.ip}/{address.prefixlen} on {names.get(address.ifindex, '?')}"
         part[name] = {
+            "ip": address.ip,
+            "prefixlen": address.prefixlen,
+            "dev": names.get(address.ifindex, "?"),
             "flags": address.flags & ~nl.IFA_F_TENTATIVE,
             "scope": address.scope,
             "proto": address.proto,
@@ -239,6 +298,8 @@ def _routes(library: IPRoute, requests: fastpath.Requests, names: Mapping[int, s
         for message in library.get_routes(family=af):
             found = _attributes(message)
             if message["family"] != af or message["flags"] & 0x200:  # RTM_F_CLONED: a cache entry
+                continue
+            if message["table"] == nl.TABLE_LOCAL and message["proto"] == _BY_KERNEL:
                 continue
             destination = f"{found.get('RTA_DST') or ('0.0.0.0' if family == 4 else '::')}/{message['dst_len']}"
             table, metric = found.get("RTA_TABLE", message["table"]), found.get("RTA_PRIORITY", 0)
