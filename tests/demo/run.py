@@ -30,23 +30,23 @@ NOTHING_LOST = ("check", "detach", "reattach", "refused_detach")
 COLUMNS = ("step", "", "seconds", "sent", "lost", "longest gap", "TCP resets", "changed")
 
 
-def main() -> int:
-    """The exit code."""
+def main(folder: Path = BUILD) -> int:
+    """Run it and leave everything in folder; the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     start = time.monotonic()
 
     def say(text: str) -> None:
         print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
 
-    BUILD.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for old in ("result.json", "report.html"):
-        (BUILD / old).unlink(missing_ok=True)
+        (folder / old).unlink(missing_ok=True)
     addresses = data_addresses()
     done: List[Step] = []
     try:
         with Lab(description()) as lab:
             say(f"the lab is up: {len(lab.hosts)} hosts of 3 cards on a switch, a client, a router, a controller")
-            stage = Stage(lab, BUILD)
+            stage = Stage(lab, folder)
             lab.write_inventory(stage.inventory, variables())
             cards = {nic.mac: nic.name for host in lab.hosts.values() for nic in host.nics.values()}
             traffic = Traffic(lab, addresses, RATE)
@@ -74,13 +74,13 @@ def main() -> int:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
     result = judge(done, record)
-    (BUILD / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    write_report(BUILD / "report.html", result, Picture(record, done, stage.events, cards))
+    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_report(folder / "report.html", result, Picture(record, done, stage.events, cards))
     print(table(result))
     for step in result["steps"]:
         if step["problem"]:
             print(f"{step['name']}: {step['problem']}")
-    print(f"{'all as it should be' if result['ok'] else 'NOT as it should be'}; look at {BUILD / 'report.html'}")
+    print(f"{'all as it should be' if result['ok'] else 'NOT as it should be'}; look at {folder / 'report.html'}")
     return 0 if result["ok"] else 1
 
 
@@ -136,7 +136,3 @@ def table(result: Dict[str, Any]) -> str:
         )
         for line in lines
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

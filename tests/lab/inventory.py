@@ -20,6 +20,7 @@ from .spec import LabError
 if TYPE_CHECKING:
     from .lab import Lab
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).with_name("connection_plugins")
 PYTHON = "/usr/bin/python3"
 SSHD_CONFIG = """
@@ -90,14 +91,19 @@ def start_sshd(host: Host, key: Path) -> None:
 
 
 def environment(extra: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
-    """The environment for ansible's programs: this process's, the lab's connection plugin, and extra."""
+    """The environment for ansible's programs: this process's, what make sets, the lab's plugin, and extra."""
+    like_make = {
+        "ANSIBLE_HOME": str(CHECKOUT / "build" / "ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build" / "collections"),
+        "ANSIBLE_CONFIG": str(CHECKOUT / "tools" / "ansible.cfg"),
+    }
     plugins = [str(PLUGINS), *filter(None, [os.environ.get("ANSIBLE_CONNECTION_PLUGINS")])]
     lab = {
         "ANSIBLE_CONNECTION_PLUGINS": ":".join(plugins),
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_HOST_KEY_CHECKING": "false",
     }
-    return {**os.environ, **lab, **(extra or {})}
+    return {**like_make, **os.environ, **lab, **(extra or {})}
 
 
 def ansible(
