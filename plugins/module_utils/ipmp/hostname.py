@@ -9,36 +9,33 @@ logical line gets ``netmask + broadcast + up`` appended (HN-2), the own unit of 
 and a group, once named, holds for both families (M-3).
 
 Where we differ on purpose: blank and ``#`` lines never count as lines (Solaris takes a blank line after the only one as
-a second line); ``netmask +`` does not override a mask that was given; what would silently drop an address is refused.
+a second line); ``netmask +`` stands for the mask that was given, else for that of the address's class, as Linux has no
+netmasks database; what would silently drop an address is refused.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
-from .hostname_reader import FileMeaning, Netmasks, Reader, Resolve
+from .hostname_reader import FileMeaning, Reader, Resolve
 from .hostname_words import FLAGS, default_broadcast, file_name, logical_lines, path_of
 from .model import MAX_INTERFACE_NAME, Address, ConfigError, Interface
 
 HEADER = "# Managed by netpath.ipmp. The words are those of Solaris' hostname files; reload ipmp.service after an edit."
 
 
-def parse(
-    name: str, texts: Mapping[int, str], *, resolve: Optional[Resolve] = None, netmasks: Optional[Netmasks] = None
-) -> Interface:
+def parse(name: str, texts: Mapping[int, str], *, resolve: Optional[Resolve] = None) -> Interface:
     """The interface that the texts of its files, {4: text, 6: text}, describe; ConfigError if a text is wrong."""
-    files = [parse_file(path_of(name, f), texts[f], resolve=resolve, netmasks=netmasks) for f in sorted(texts)]
+    files = [parse_file(path_of(name, f), texts[f], resolve=resolve) for f in sorted(texts)]
     return combine(name, files)
 
 
-def parse_file(
-    path: str, text: str, *, resolve: Optional[Resolve] = None, netmasks: Optional[Netmasks] = None
-) -> FileMeaning:
+def parse_file(path: str, text: str, *, resolve: Optional[Resolve] = None) -> FileMeaning:
     """What the text says as the content of that path; ConfigError with file, line and column if it is wrong."""
     where = file_name(path)
     if where is None:
         raise ConfigError(f"no interface can have this name; use 1 to {MAX_INTERFACE_NAME} characters", file=path)
-    return Reader(path, where, resolve, netmasks).read(logical_lines(text))
+    return Reader(path, where, resolve).read(logical_lines(text))
 
 
 def combine(name: str, files: Iterable[FileMeaning]) -> Interface:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from .hostname import address_words, has_header, is_idle, parse, parse_file, render
-from .hostname_reader import Netmasks, Resolve
+from .hostname_reader import Resolve
 from .hostname_words import FLAGS, INTERFACE_WORDS, VALUE_WORDS, Token, logical_lines, path_of
 from .model import Address, ConfigError, Interface
 
@@ -33,7 +33,6 @@ def edit(
     extra: Sequence[str] = (),
     *,
     resolve: Optional[Resolve] = None,
-    netmasks: Optional[Netmasks] = None,
 ) -> Dict[int, str]:
     """The texts {4: text, 6: text} of wanted's files, changed so that they mean wanted; a missing family has no file.
 
@@ -42,7 +41,7 @@ def edit(
     """
 
     def meaning(of: Mapping[int, str]) -> Interface:
-        return parse(wanted.name, of, resolve=resolve, netmasks=netmasks)
+        return parse(wanted.name, of, resolve=resolve)
 
     now = meaning(texts)
     present = {word for text in texts.values() for word in text.split()}
@@ -55,7 +54,7 @@ def edit(
         if family not in texts:
             candidates.append([fresh])
             continue
-        file = parse_file(path_of(wanted.name, family), texts[family], resolve=resolve, netmasks=netmasks)
+        file = parse_file(path_of(wanted.name, family), texts[family], resolve=resolve)
         small = _SmallEdit(texts[family], family, file.addresses)
         small.change(now, wanted, idle if family == min(rendered) else [])
         candidates.append([*small.results(), _below_comments(texts[family], fresh)])
@@ -118,6 +117,8 @@ class _SmallEdit:
 
     def change(self, now: Interface, wanted: Interface, idle: Sequence[str]) -> None:
         """Note what has to change from now to wanted, the words of idle included."""
+        if not self.possible:
+            return
         self._change_addresses([a for a in wanted.addresses if a.family == self.family])
         if now.link_local_test != wanted.link_local_test and self.family == 6 and 0 not in self.addresses:
             self._drop(i for i in self.items if i.unit == 0 and i.word in ("failover", "-failover"))
@@ -167,8 +168,11 @@ class _SmallEdit:
         if place:
             self.new[place] = f"{self.new.get(place, place.word)} {words}"
             return
-        first = next(t for t in self.lines[0] if t.word not in ("inet", "inet6") or t is not self.lines[0][0])
-        self.new[first] = f"{words} {self.new.get(first, first.word)}".rstrip()
+        line = self.lines[0]
+        if line[0].word in ("inet", "inet6"):
+            self.new[line[0]] = f"{self.new.get(line[0], line[0].word)} {words}"
+        else:
+            self.new[line[0]] = f"{words} {self.new.get(line[0], line[0].word)}".rstrip()
 
     def results(self) -> List[str]:
         """The new text, and the new text with what HN-2 appended to its only line written out."""

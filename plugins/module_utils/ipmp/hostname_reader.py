@@ -27,7 +27,6 @@ from .hostname_words import (
 from .model import Address, ConfigError
 
 Resolve = Callable[[str, int], Optional[str]]  # (host name, 4 or 6) -> address, or None
-Netmasks = Callable[[str], Optional[int]]  # IPv4 address -> prefix length of its network, or None
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,6 @@ class _Unit:
     ip: Optional[str] = None
     token: Optional[Token] = None
     prefixlen: Optional[int] = None  # None until a length or a mask is given
-    lookup: bool = False  # 'netmask +' was said
     broadcast: Optional[str] = None
     broadcast_said: bool = False
     test: bool = False
@@ -63,8 +61,8 @@ class _Unit:
 class Reader:
     """Reads one file; the state is what ifconfig's would be after each word."""
 
-    def __init__(self, path: str, where: FileName, resolve: Optional[Resolve], netmasks: Optional[Netmasks]) -> None:
-        self.path, self.where, self.family, self.netmasks = path, where, where.family, netmasks
+    def __init__(self, path: str, where: FileName, resolve: Optional[Resolve]) -> None:
+        self.path, self.where, self.family = path, where, where.family
         self.resolve: Resolve = resolve or (lambda _name, _family: None)
         self.own = _Unit()  # unit 0, or unit n of a file named IF:n
         self.units = [self.own]
@@ -219,8 +217,7 @@ class Reader:
     def _netmask(self, token: Token) -> None:
         if self.family == 6:
             raise self._error(token, "'netmask' is for IPv4; write the IPv6 address with its length, such as /64")
-        if token.word == "+":
-            self.current.lookup = True
+        if token.word == "+":  # no netmasks database here: what was given, else the class
             return
         text = token.word[2:] if token.word[:2] in ("0x", "0X") else token.word
         try:
@@ -260,13 +257,13 @@ class Reader:
             raise self._error(token, f"mtu '{token.word}' is not a number from {least} to 65535")
         self.mtu = int(token.word)
 
-    def _prefixlen(self, unit: _Unit) -> int:
-        """The length as it stands at this word: given, else looked up if '+' was said, else by class (HN-5)."""
+    @staticmethod
+    def _prefixlen(unit: _Unit) -> int:
+        """The length as it stands at this word: given, else by class (HN-5)."""
         if unit.prefixlen is not None or unit.ip is None:
             return unit.prefixlen or 0
-        found = self.netmasks(unit.ip) if unit.lookup and self.netmasks else None
         first = int(unit.ip.split(".")[0])
-        return found or (8 if first < 128 else 16 if first < 192 else 24)
+        return 8 if first < 128 else 16 if first < 192 else 24
 
     def _finish(self, unit: _Unit) -> Address:
         assert unit.ip is not None
@@ -280,6 +277,11 @@ class Reader:
             raise self._error(unit.token, problem_)
         if any(u is not unit and u.ip == unit.ip for u in self.units[: self.units.index(unit)]):
             raise self._error(unit.token, f"address {unit.ip} is given twice for {self.where.interface}; remove one")
+        if unit.prefixlen is None and prefixlen < 24:
+            self.warnings.append(
+                f"{self.path}, line {unit.token.line}: {unit.ip} gets the length /{prefixlen} of its class, as neither "
+                f"length nor mask is given; write it as {unit.ip}/{prefixlen}, or with the right length"
+            )
         if unit.up is None:
             self.warnings.append(
                 f"{self.path}, line {unit.token.line}: {unit.ip} stays down, because no 'up' stands after it"
