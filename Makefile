@@ -41,7 +41,7 @@ ready:
 demo:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
-	@cd tests && python -m lab.demo
+	@cd tests && python -m demo
 
 .PHONY: test
 test:

@@ -4,6 +4,8 @@
 """A lab to play in: ``python -m lab up`` leaves one running, the other words work on it, ``down`` ends it.
 
 up [--bed systemd] [--nic tap] [DESCRIPTION.yml]    pull|plug|cut|mend|out|back HOST NIC    sh HOST [COMMAND...]    down
+
+It keeps its socket, log and inventory in $LAB_FOLDER, else in build/lab; two folders are two labs.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from .lab import Lab
 from .serve import CABLE_WORDS, ask, serve
 from .spec import LabError
 
-FOLDER = Path(__file__).resolve().parents[2] / "build" / "lab"
+FOLDER = Path(os.environ.get("LAB_FOLDER") or Path(__file__).resolve().parents[2] / "build" / "lab")
 START_LIMIT = 180.0  # s; the systemd bed may have to make its root file system first
 
 
