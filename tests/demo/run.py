@@ -25,6 +25,7 @@ from .steps import Stage, Step, Steps
 from .traffic import Record, Traffic
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "demo"
+MOST_LOSSES = 200  # that result.json lists
 RATE = 1000  # datagrams a second, each way, to every data address
 NOTHING_LOST = ("check", "detach", "reattach", "refused_detach")
 COLUMNS = ("step", "", "seconds", "sent", "lost", "longest gap", "TCP resets", "changed")
@@ -118,9 +119,27 @@ def judge(steps: List[Step], record: Record) -> Dict[str, Any]:
         "rate": record.rate,
         "addresses": len(record.tracks) // 2,
         "never_answered": sorted(set(silent)),
+        "losses": losses(steps[0].begin, record),
         "capture": {"packets": sum(map(sum, record.seen.numbers.values())), "disagreements": disagreements},
         "agents": record.agents,
     }
+
+
+def losses(start: float, record: Record) -> List[Dict[str, Any]]:
+    """Each run of lost datagrams, in the order of time, `at` in s from the start."""
+    found = [
+        {
+            "at": round(hole.begin - start, 4),
+            "host": track.host,
+            "address": track.address,
+            "direction": track.direction,
+            "lost": hole.lost,
+            "gap_ms": round((hole.end - hole.begin) * 1000, 1),
+        }
+        for track in record.tracks
+        for hole in track.holes()
+    ]
+    return sorted(found, key=lambda loss: loss["at"])[:MOST_LOSSES]
 
 
 def table(result: Dict[str, Any]) -> str:
