@@ -13,7 +13,6 @@ import difflib
 import fcntl
 import ipaddress
 import os
-import tempfile
 from dataclasses import replace
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -215,16 +214,16 @@ def write_files(root: str, texts: Mapping[str, Optional[str]]) -> Dict[str, Opti
     Each file is replaced whole and is on disk afterwards, mode 0644. When one cannot be written, those before it are
     put back and ConfigError says which. Call it within locked(), in which the current texts were read.
     """
+    before = {path: read_text(root, path) for path in sorted(texts)}
     previous: Dict[str, Optional[str]] = {}
     try:
-        for path, text in sorted(texts.items()):
-            before = read_text(root, path)
-            if before != text:
-                _replace(root, path, text)
-                previous[path] = before
+        for path, old in before.items():
+            if old != texts[path]:
+                _replace(root, path, texts[path])
+                previous[path] = old
     except OSError as error:
-        for done, before in previous.items():
-            _replace(root, done, before)
+        for done, old in previous.items():
+            _replace(root, done, old)
         raise ConfigError(f"cannot be written: {error.strerror}; nothing was changed", file=path) from error
     return previous
 
@@ -236,10 +235,11 @@ def _replace(root: str, path: str, text: Optional[str]) -> None:
         os.unlink(_under(root, path))
     else:
         os.makedirs(folder, mode=0o755, exist_ok=True)
-        # The leading dot keeps a half-written file from being taken for a hostname file.
-        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
+        # The leading dot keeps a half-written file from being taken for a hostname file; what a killed writer left
+        # behind is overwritten by the next one.
+        temporary = os.path.join(folder, f".{os.path.basename(target)}.ipmp-new")
         try:
-            with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(text)
                 file.flush()
                 os.fchmod(file.fileno(), _MODE)

@@ -317,10 +317,11 @@ def edit_mpathd(text: str, wanted: Mapping[str, Any]) -> str:
             value = checks[name](name, raw)
         except ConfigError as error:
             raise ConfigError(f"defaults: {error.problem}") from None
-        if getattr(now, name) == value:
+        at = next((n for n, key, _value in _assignments(text) if key == name.upper()), None)
+        wrong = at is not None and parse_mpathd(lines[at])[1]
+        if getattr(now, name) == value and not wrong:
             continue
         shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-        at = next((n for n, key, _value in _assignments(text) if key == name.upper()), None)
         if at is not None:
             lines[at] = f"{name.upper()}={shown}"
         else:
