@@ -20,7 +20,7 @@ from lab import Host, LabError, Process
 PATH = "/run/traffic/capture.pcap"
 RECORD = struct.Struct("<IIII")
 NUMBER = struct.Struct("!Q")
-IPV4, IPV6, TCP, UDP = 0x0800, 0x86DD, 6, 17
+IPV4, IPV6, UDP = 0x0800, 0x86DD, 17
 
 
 @dataclass
@@ -31,13 +31,12 @@ class Seen:
     inbound: Dict[str, List[Tuple[float, str]]] = field(default_factory=dict)  # address -> (since, MAC that hosts it)
 
 
-def start(client: Host, nic: str, addresses: Sequence[str]) -> Process:
-    """Begin to capture what arrives for the client's addresses, and the TCP segments both ways; LabError."""
-    arriving = " or ".join(f"dst host {address}" for address in addresses)
+def start(client: Host, nic: str) -> Process:
+    """Begin to capture UDP and TCP, both ways; LabError."""
     client.run(["mkdir", "-p", str(Path(PATH).parent)])
     program = client.popen(
         ["tcpdump", "-i", nic, "-p", "-nn", "-s", "96", "-B", "32768", "-Z", "root", "--time-stamp-precision=nano"]
-        + ["-w", PATH, f"(udp and ({arriving})) or tcp"],
+        + ["-w", PATH, "udp or tcp"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -51,22 +50,26 @@ def start(client: Host, nic: str, addresses: Sequence[str]) -> Process:
     raise LabError(f"tcpdump did not start (Debian package tcpdump): {said.strip()}")
 
 
-def stop(client: Host, program: Process) -> Seen:
-    """End the capture and read it; LabError if the kernel had to drop packets, since then it is no witness."""
+def stop(client: Host, program: Process, ours: Sequence[str]) -> Seen:
+    """End the capture and read it, ours being the client's addresses.
+
+    LabError if the kernel had to drop packets, since then it is no witness.
+    """
     program.terminate()
     _, said = program.communicate(timeout=30)
     dropped = next((line.split()[0] for line in said.splitlines() if "dropped by kernel" in line), "?")
     if dropped != "0":
         raise LabError(f"the capture on the client missed {dropped} packets: the machine is too busy to measure")
-    return read(Path(f"/proc/{client.pid}/root{PATH}").read_bytes())
+    return read(Path(f"/proc/{client.pid}/root{PATH}").read_bytes(), ours)
 
 
-def read(data: bytes) -> Seen:
+def read(data: bytes, ours: Sequence[str]) -> Seen:
     """A pcap file of Ethernet frames with nanosecond stamps, as tcpdump writes it."""
     seen = Seen()
     place, length = 24, len(data)
+    own = {ipaddress.ip_address(address).packed for address in ours}
     names: Dict[bytes, str] = {}
-    macs: Dict[str, bytes] = {}
+    macs: Dict[bytes, bytes] = {}
     unpack, number_at = RECORD.unpack_from, NUMBER.unpack_from
     while place + 16 <= length:
         seconds, nanoseconds, kept, _whole = unpack(data, place)
@@ -81,17 +84,17 @@ def read(data: bytes) -> Seen:
             payload = frame + 54
         else:
             continue
-        if protocol == UDP and kept >= payload - frame + 16:
+        if source in own:
+            mac = data[frame : frame + 6]
+            if macs.get(target) != mac:
+                macs[target] = mac
+                address = str(ipaddress.ip_address(target))
+                seen.inbound.setdefault(address, []).append((seconds + nanoseconds / 1e9, mac.hex(":")))
+        elif protocol == UDP and kept >= payload - frame + 16:
             address = names.get(source) or names.setdefault(source, str(ipaddress.ip_address(source)))
             flags = seen.numbers.setdefault(address, bytearray())
             number = number_at(data, payload + 8)[0]
             if number >= len(flags):
                 flags.extend(bytes(number + 1 - len(flags)))
             flags[number] = 1
-        elif protocol == TCP:
-            address = names.get(target) or names.setdefault(target, str(ipaddress.ip_address(target)))
-            mac = data[frame : frame + 6]
-            if macs.get(address) != mac:
-                macs[address] = mac
-                seen.inbound.setdefault(address, []).append((seconds + nanoseconds / 1e9, mac.hex(":")))
     return seen

@@ -92,9 +92,9 @@ def judge(steps: List[Step], record: Record) -> Dict[str, Any]:
         count = record.count(step.begin, step.end)
         problem = step.problem
         if not problem and step.name in NOTHING_LOST and count.lost:
-            problem = f"{count.lost} datagrams were lost"
+            problem = f"datagrams lost: {count.lost}"
         if not problem and count.tcp_resets:
-            problem = f"{count.tcp_resets} TCP connections ended"
+            problem = f"TCP connections that ended: {count.tcp_resets}"
         if not problem and step.name != "set_up" and record.count(step.end - 1, step.end).lost:
             problem = "datagrams were still lost at the end of the step"
         rows.append(

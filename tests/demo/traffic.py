@@ -160,7 +160,8 @@ class Traffic:
             there = {"local": address, "lport": HOST_PORT, "remote": mine, "rport": port, "tcp_port": TCP_PORT}
             flows["client"].append(here)
             flows[host].append(there)
-        self._capture = capture.start(lab.client, nic, ours)
+        self._ours = ours
+        self._capture = capture.start(lab.client, nic)
         self._agents = {host: self._start(lab.hosts[host], "serve", flows[host]) for host in addresses}
         self._agents["client"] = self._start(lab.client, "connect", flows["client"])
 
@@ -208,7 +209,7 @@ class Traffic:
             ends += [(when, host, address, why) for when, why in caller["ends"]]
         time.sleep(CAPTURE_BLOCK)
         agents = {name: _agent(head) for name, head in heads.items()}
-        return Record(tracks, sorted(ends), capture.stop(self.lab.client, self._capture), self.rate, agents)
+        return Record(tracks, sorted(ends), capture.stop(self.lab.client, self._capture, self._ours), self.rate, agents)
 
 
 def _track(host: str, address: str, direction: str, sent: array.array[float], arrived: array.array[float]) -> Track:
