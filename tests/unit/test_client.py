@@ -116,14 +116,15 @@ def test_a_stranger_is_told_who_may() -> None:
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
             try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
                 client.Client(root).call("ping")
             except client.DaemonUnreachable as error:
                 os.write(writer, f"{error.denied} {error.reason}".encode())
-            os._exit(0)
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
         os.close(writer)
         assert os.read(reader, 1000).decode() == "True only root and the members of group ipmp may"
@@ -157,6 +158,12 @@ def test_who_talks_nonsense_is_not_believed(tmp_path: Path, said: bytes, reason:
     with listener(tmp_path, answering(said)), pytest.raises(client.DaemonUnreachable) as caught:
         client.Client(str(tmp_path)).call("ping")
     assert caught.value.reason == reason
+
+
+def test_who_answers_before_it_has_heard_everything_is_heard(tmp_path: Path) -> None:
+    full = b'{"v":1,"id":null,"ok":false,"error":{"kind":"busy","message":"full"}}\n'
+    with listener(tmp_path, lambda sock: sock.sendall(full)), pytest.raises(client.DaemonError, match="full"):
+        client.Client(str(tmp_path)).call("plan", files={"/etc/hostname.eth0": "x" * (8 << 20)})
 
 
 def test_an_error_without_its_parts_is_still_an_error(tmp_path: Path) -> None:

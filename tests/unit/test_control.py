@@ -144,7 +144,7 @@ def test_a_handler_that_fails_is_an_internal_error_and_logged(bed: Bed) -> None:
         (b'{"v":1,"op":"ping"\n', "a request is one JSON object on one line"),
         (b'{"v":1,"op":"p\xe9ng"}\n', "a request is one JSON object on one line"),
         (b'{"v":NaN,"op":"ping"}\n', "a request is one JSON object on one line"),
-        (b'{"v":1,"op":"ping","n":' + b"9" * 100_000 + b"}\n", "a request is one JSON object on one line"),
+        (b'{"v":1,"op":"ping","n":' + b"9" * 21 + b"}\n", "a request is one JSON object on one line"),
         (b"[" * 1_000_000 + b"\n", "a request is one JSON object on one line"),
         (b'{"a":' * 500_000 + b"\n", "a request is one JSON object on one line"),
         (b'{"op":"ping"}\n', "a request has 'v' (a number), 'op' (a word), and 'id'"),
@@ -259,7 +259,7 @@ def test_a_caller_who_asks_and_does_not_read_is_held_back(bed: Bed) -> None:
 
 
 def as_somebody(uid: int, gid: int, groups: List[int], bed: Bed, lines: bytes) -> List[Optional[str]]:
-    """The kinds of error (None: it was done) that another user gets; 'refused' if it cannot even connect."""
+    """The kinds of error (None: it was done) that another user gets."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -268,10 +268,9 @@ def as_somebody(uid: int, gid: int, groups: List[int], bed: Bed, lines: bytes) -
             os.setgid(gid)
             os.setuid(uid)
             kinds = [a.get("error", {}).get("kind") for a in ask(bed, lines)]
-        except PermissionError:
-            kinds = ["refused"]
-        os.write(writer, json.dumps(kinds).encode())
-        os._exit(0)
+            os.write(writer, json.dumps(kinds).encode())
+        finally:
+            os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         answer: List[Optional[str]] = json.loads(pipe.read())
@@ -308,12 +307,14 @@ def test_readers_cannot_lock_root_out() -> None:
             ready, go = os.pipe()
             child = os.fork()
             if child == 0:
-                os.setgid(1234)
-                os.setuid(1234)
-                greedy = [wire(bed) for _ in range(control.MAX_CONNECTIONS)]
-                os.write(go, b"x")
-                greedy[0].recv(1)
-                os._exit(0)
+                try:
+                    os.setgid(1234)
+                    os.setuid(1234)
+                    greedy = [wire(bed) for _ in range(control.MAX_CONNECTIONS)]
+                    os.write(go, b"x")
+                    greedy[0].recv(1)
+                finally:
+                    os._exit(0)
             os.read(ready, 1)
             assert ask(bed, request("ping"))[0]["ok"]
             assert len(bed.server.connections) <= control.MAX_CONNECTIONS - control.RESERVED + 1
@@ -372,8 +373,10 @@ def test_a_second_daemon_is_told_of_the_first_and_does_it_no_harm(bed: Bed) -> N
 def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
-        second(str(tmp_path)).open()
-        os.kill(os.getpid(), 9)
+        try:
+            second(str(tmp_path)).open()
+        finally:
+            os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     assert os.path.exists(client.socket_path(str(tmp_path)))
     with serving(str(tmp_path), ping={}):
@@ -393,16 +396,18 @@ def test_of_many_that_start_at_once_one_wins(tmp_path: Path) -> None:
     for _ in range(12):
         child = os.fork()
         if child == 0:
-            os.close(start)
-            os.close(done)
-            os.read(go, 1)
-            server = second(str(tmp_path))
+            code = 2
             try:
-                server.open()
+                os.close(start)
+                os.close(done)
+                os.read(go, 1)
+                second(str(tmp_path)).open()
+                os.read(end, 1)  # until the test has seen all the others
+                code = 0
             except control.AlreadyRunning:
-                os._exit(1)
-            os.read(end, 1)  # until the test has seen all the others
-            os._exit(0)
+                code = 1
+            finally:
+                os._exit(code)
         children.append(child)
     os.close(start)
     codes = []

@@ -50,6 +50,7 @@ def test_a_journal_cut_anywhere_is_the_entries_before_the_cut_and_goes_on(tmp_pa
             assert journal.read() == kept
             journal.append({"step": "next"})
             assert journal.read() == [*kept, {"step": "next"}]
+            assert Path(journal.path).read_bytes().endswith(b'"next"}\n'), "the torn part is gone"
 
 
 def test_damage_before_the_last_line_is_not_believed_and_not_written_to(tmp_path: Path) -> None:

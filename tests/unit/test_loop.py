@@ -79,6 +79,11 @@ def test_a_timer_never_runs_before_its_moment(bed: Bed) -> None:
 
     set_again(50)
     bed.loop.run()
+    waiting = bed.loop.call_later(0.005, bed.loop.stop)
+    while waiting.pending:  # awake all the time, as when requests come in
+        bed.loop.run_once(0)
+        if not waiting.pending and loops.now() < waiting.when:
+            early.append(waiting.when)
     assert not early
 
 
@@ -175,6 +180,8 @@ def test_stop_ends_the_round(bed: Bed) -> None:
     bed.readable("request")
     bed.loop.run()
     assert bed.seen == []
+    bed.loop.run_once()
+    assert bed.seen == ["after stop", "request"], "and loses nothing, if there is another one"
 
 
 def test_the_clocks_run_forward() -> None:

@@ -117,7 +117,7 @@ class Loop:
         """Rounds until stop()."""
         self._stopped = False
         while not self._stopped:
-            self.run_once()
+            self._round(None)
 
     def stop(self) -> None:
         """run() returns after the callback that is running now."""
@@ -125,17 +125,8 @@ class Loop:
 
     def run_once(self, max_wait: Optional[float] = None) -> None:
         """One round: wait for something to do, at most ``max_wait`` seconds, and do it."""
-        ready: List[Tuple[_Watch, int]] = []
-        for fd, mask in self._epoll.poll(self._wait(max_wait)):
-            watch = self._watches.get(fd)
-            if watch is not None:
-                ready.append((watch, mask))
-        first = [r for r in ready if r[0].priority == FIRST]
-        self._dispatch(first)
-        for timer in self._due():
-            if not self._stopped:
-                self._guard(timer._fire)
-        self._dispatch([r for r in ready if r[0].priority != FIRST])
+        self._stopped = False
+        self._round(max_wait)
 
     def close(self) -> None:
         """Give back what the loop itself opened, and the signals' default handling."""
@@ -148,6 +139,17 @@ class Loop:
             self._wakeup = None
         self._epoll.close()
 
+    def _round(self, max_wait: Optional[float]) -> None:
+        ready: List[Tuple[_Watch, int]] = []
+        for fd, mask in self._epoll.poll(self._wait(max_wait)):
+            watch = self._watches.get(fd)
+            if watch is not None:
+                ready.append((watch, mask))
+        first = [r for r in ready if r[0].priority == FIRST]
+        self._dispatch(first)
+        self._run_due()
+        self._dispatch([r for r in ready if r[0].priority != FIRST])
+
     def _wait(self, max_wait: Optional[float]) -> Optional[float]:
         while self._timers and not self._timers[0][2].pending:
             heapq.heappop(self._timers)
@@ -156,12 +158,15 @@ class Loop:
         wait = max(0.0, self._timers[0][0] - now())
         return wait if max_wait is None else min(wait, max_wait)
 
-    def _due(self) -> List[Timer]:
-        # Collected before any of them runs, so that a timer that sets itself again cannot starve the descriptors.
-        moment, due = now(), []
-        while self._timers and self._timers[0][0] <= moment:
-            due.append(heapq.heappop(self._timers)[2])
-        return due
+    def _run_due(self) -> None:
+        # Only those made before, so that a timer that sets itself again cannot starve the descriptors.
+        moment, last = now(), self._count
+        while self._timers and not self._stopped:
+            when, number, timer = self._timers[0]
+            if when > moment or number > last:
+                break
+            heapq.heappop(self._timers)
+            self._guard(timer._fire)
 
     def _dispatch(self, ready: List[Tuple[_Watch, int]]) -> None:
         for watch, mask in ready:
@@ -176,7 +181,8 @@ class Loop:
             self._log(traceback.format_exc())
 
     def _read_signals(self, _mask: int) -> None:
-        assert self._wakeup is not None
+        if self._wakeup is None:
+            return
         for signum in os.read(self._wakeup[0], 512):
             callback = self._signals.get(signum)
             if callback is not None:
