@@ -229,10 +229,12 @@ def write_files(root: str, texts: Mapping[str, Optional[str]]) -> Dict[str, Opti
 
 
 def _replace(root: str, path: str, text: Optional[str]) -> None:
-    target = os.path.realpath(_under(root, path)) if os.path.islink(_under(root, path)) else _under(root, path)
+    target = _under(root, path)
+    if text is not None and os.path.islink(target):
+        target = os.path.realpath(target)
     folder = os.path.dirname(target)
     if text is None:
-        os.unlink(_under(root, path))
+        os.unlink(target)
     else:
         os.makedirs(folder, mode=0o755, exist_ok=True)
         # The leading dot keeps a half-written file from being taken for a hostname file; what a killed writer left
