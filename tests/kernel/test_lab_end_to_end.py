@@ -1,0 +1,183 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole product on one host of the lab, on veth and on tap: judged by a client's traffic and by kernel dumps.
+
+The dumps are made by ip, sysctl and nft, the losses are counted by programs of the lab; nothing asks the daemon.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Callable, Dict, Iterator, List
+
+import pytest
+from demo.traffic import Traffic
+
+from lab import Host, Lab, compare, describe, dump, inventory
+
+pytestmark = pytest.mark.kernel
+GROUP = {
+    "name": "lan",
+    "gateways": ["192.0.2.254"],
+    "interfaces": [
+        {"name": "eth1", "data_addresses": ["192.0.2.11/24", "2001:db8::11/64"]},
+        {"name": "eth2", "data_addresses": ["192.0.2.12/24"]},
+        {"name": "eth3", "standby": True},
+    ],
+}
+HOME = {"192.0.2.11": "eth1", "2001:db8::11": "eth1", "192.0.2.12": "eth2"}
+ADDRESSES: Dict[str, List[str]] = {"h1": list(HOME)}
+
+
+@pytest.fixture(scope="module", params=["veth", "tap"])
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(describe(hosts=1, nics=3, kind=request.param)) as made:
+        path = tmp_path_factory.mktemp("inventory") / "hosts.yml"
+        made.write_inventory(path, {"h1": {"ipmp_groups": [GROUP]}})
+        made.folder = path.parent
+        played(made, "setup")
+        yield made
+
+
+def played(lab: Lab, playbook: str, *arguments: str) -> str:
+    done = inventory.ansible(
+        lab.controller, f"netpath.ipmp.{playbook}", "-i", str(lab.folder / "hosts.yml"), *arguments
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def host(lab: Lab) -> Host:
+    """The host, all in order and quiet: every address at home, the link-local ones past their check."""
+    host = lab.hosts["h1"]
+    eventually(lambda: hosting(host) == HOME, f"before the test: {hosting(host)}", 60)
+    eventually(lambda: "tentative" not in host.run("ip -6 addr").stdout, "link-local addresses")
+    return host
+
+
+def hosting(host: Host) -> Dict[str, str]:
+    links = json.loads(host.run(["ip", "-j", "addr"]).stdout)
+    return {
+        a["local"]: link["ifname"]
+        for link in links
+        for a in link["addr_info"]
+        if a["scope"] == "global" and link["ifname"] != "lo"
+    }
+
+
+def eventually(true: Callable[[], bool], what: str, limit: float = 30.0) -> None:
+    end = time.monotonic() + limit
+    while not true():
+        assert time.monotonic() < end, f"{what}: not within {limit} s"
+        time.sleep(0.02)
+
+
+def daemon(host: Host) -> int:
+    """Its process id as the host numbers it."""
+    found = host.run(["pgrep", "-f", "in[.]mpathd"]).stdout.split()
+    assert len(found) == 1, host.run("ps ax").stdout
+    return int(found[0])
+
+
+def start_daemon(host: Host) -> None:
+    host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
+    eventually(lambda: host.run(["ipmpstat", "-g"], check=False).returncode == 0, "the daemon answers")
+
+
+def test_a_pulled_cable_costs_little_and_its_return_restores_everything(lab: Lab, host: Host) -> None:
+    before = dump(host)
+    traffic = Traffic(lab, ADDRESSES, rate=500)
+    time.sleep(1)
+    pulled = time.time()
+    lab.nic("h1", "eth1").pull()
+    eventually(lambda: hosting(host) == {**HOME, "192.0.2.11": "eth3", "2001:db8::11": "eth3"}, "moved to the standby")
+    time.sleep(1)
+    plugged = time.time()
+    lab.nic("h1", "eth1").plug()
+    eventually(lambda: hosting(host) == HOME, "home again", 90)
+    time.sleep(2)
+    end = time.time()
+    record = traffic.stop()
+    assert record.count(pulled, plugged).longest_gap_ms < 500
+    assert record.count(plugged - 0.5, plugged).lost == 0
+    assert record.count(end - 0.5, end).lost == 0
+    assert record.count(pulled, end).tcp_resets == 0
+    assert compare(before, dump(host), nexthop_ids=False) == []
+
+
+def test_detach_take_out_put_back_and_reattach_end_where_they_began(lab: Lab, host: Host) -> None:
+    before = dump(host)
+    traffic = Traffic(lab, ADDRESSES, rate=500)
+    time.sleep(1)
+    begin = time.time()
+    played(lab, "dr_detach", "-e", "ipmp_component=eth1")
+    assert hosting(host) == {**HOME, "192.0.2.11": "eth3", "2001:db8::11": "eth3"}
+    lab.nic("h1", "eth1").take_out()
+    time.sleep(0.5)
+    lab.nic("h1", "eth1").put_back()
+    played(lab, "dr_reattach", "-e", "ipmp_component=eth1")
+    assert hosting(host) == HOME
+    time.sleep(2)
+    end = time.time()
+    record = traffic.stop()
+    assert record.count(begin, end).lost == 0, [list(t.holes()) for t in record.tracks]
+    assert record.count(begin, end).tcp_resets == 0
+    assert compare(before, dump(host), nexthop_ids=False) == []
+
+
+def test_offline_and_back_end_where_they_began(lab: Lab, host: Host) -> None:
+    before = dump(host)
+    traffic = Traffic(lab, ADDRESSES, rate=500)
+    time.sleep(1)
+    begin = time.time()
+    host.run(["if_mpadm", "-d", "eth1"])
+    assert "eth1" not in hosting(host).values()
+    host.run(["if_mpadm", "-r", "eth1"], timeout=120)
+    eventually(lambda: hosting(host) == HOME, "home again", 90)
+    time.sleep(1)
+    end = time.time()
+    record = traffic.stop()
+    assert record.count(begin, end).lost == 0, [list(t.holes()) for t in record.tracks]
+    assert compare(before, dump(host), nexthop_ids=False) == []
+
+
+def test_a_daemon_that_is_killed_and_started_again_touches_nothing(lab: Lab, host: Host) -> None:
+    before = dump(host)
+    messages = host.popen(["ip", "-o", "monitor", "address"], stdout=-1, text=True)
+    traffic = Traffic(lab, ADDRESSES, rate=500)
+    time.sleep(1)
+    begin = time.time()
+    host.kill(daemon(host))
+    time.sleep(0.3)
+    assert compare(before, dump(host)) == []
+    start_daemon(host)
+    time.sleep(2)
+    end = time.time()
+    messages.terminate()
+    told, _ = messages.communicate()
+    assert told == ""
+    assert compare(before, dump(host)) == []
+    assert traffic.stop().count(begin, end).lost == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_daemon_that_dies_around_a_failure_loses_no_address(lab: Lab, host: Host, seed: int) -> None:
+    before = dump(host)
+    nic = lab.nic("h1", "eth1")
+    nic.pull()
+    time.sleep(random.Random(seed).choice([0.0, 0.002, 0.005, 0.02]))
+    host.kill(daemon(host))
+    start_daemon(host)
+    moved = {**HOME, "192.0.2.11": "eth3", "2001:db8::11": "eth3"}
+    eventually(lambda: hosting(host) == moved, f"moved: {hosting(host)}")
+    nic.plug()
+    time.sleep(random.Random(seed).uniform(0, 1))
+    host.kill(daemon(host))
+    start_daemon(host)
+    eventually(lambda: hosting(host) == HOME, "home again", 90)
+    time.sleep(2)
+    assert compare(before, dump(host), nexthop_ids=False) == []
