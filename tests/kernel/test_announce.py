@@ -139,6 +139,21 @@ def test_a_nic_that_is_down_or_gone_sends_nothing_and_hurts_nobody(host: Namespa
     announcer.close()
 
 
+def test_a_nic_that_came_back_with_the_same_number_sends_again(
+    host: Namespace, peer: Namespace, nics: List[Cable]
+) -> None:
+    frames = [announce.arp_announcement(OURS, "192.0.2.1")] * 3
+    announcer = announce.Announcer()
+    assert announcer.send(nics[0].ifindex, frames) == 3
+    host.ip(
+        "link del m0",
+        f"link add m0 index {nics[0].ifindex} type veth peer name p-m0 netns {peer.path}",
+        "link set m0 up",
+    )
+    assert announcer.send(nics[0].ifindex, frames) == 3
+    announcer.close()
+
+
 def test_a_mac_that_is_none_is_refused() -> None:
     for mac in ("", "02:00", "02:00:00:00:00:00:00:01", "xx:00:00:00:00:00"):
         with pytest.raises(ValueError):

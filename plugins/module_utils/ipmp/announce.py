@@ -14,7 +14,7 @@ import errno
 import socket
 import struct
 import time
-from typing import Collection, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .nl import ip_text
 
@@ -30,7 +30,7 @@ _ALL_NODES = socket.inet_pton(socket.AF_INET6, "ff02::1")
 _NOWHERE = b"\0" * 16
 _SO_ATTACH_FILTER, _SO_SNDBUFFORCE = 26, 32
 _SEND_BUFFER = 8 << 20  # bytes; a frame counts for about 800
-_PATIENCE = 0.05  # s that a send may wait for a full transmit queue
+_PATIENCE = 0.05  # s after which a send does not wait for a full transmit queue any more
 _FRAMES_A_READ = 256
 
 # Classic BPF for the duplicate check: ICMPv6 neighbour solicitations and advertisements right behind the IPv6 header.
@@ -124,7 +124,7 @@ def parse(frame: bytes) -> Optional[Claim]:
 def _parse_arp(frame: bytes) -> Optional[Claim]:
     if len(frame) < 14 + _ARP.size:
         return None
-    hardware, protocol, hlen, plen, operation, mac, sender_ip, _, target_ip = _ARP.unpack_from(frame, 14)
+    hardware, protocol, hlen, plen, operation, mac, sender_ip, _target_mac, target_ip = _ARP.unpack_from(frame, 14)
     if (hardware, protocol, hlen, plen) != (_ETHERNET, 0x0800, 6, 4) or operation not in (1, 2):
         return None
     probing = sender_ip == b"\0" * 4
@@ -194,28 +194,22 @@ class Announcer:
             with contextlib.suppress(PermissionError):  # the default buffer only means more waiting in ``send``
                 connection.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
 
-    def send(self, ifindex: int, announcements: Iterable[bytes]) -> int:
+    def send(self, ifindex: int, announcements: Sequence[bytes]) -> int:
         """Sends the frames in order; returns how many went out before the interface failed or stayed full too long."""
         sent = 0
-        deadline = None
-        try:
-            self.open(ifindex)
-            connection = self._sockets[ifindex]
-            for frame in announcements:
-                while True:
-                    try:
-                        connection.send(frame)
-                        break
-                    except OSError as error:
-                        now = time.monotonic()
-                        deadline = deadline or now + _PATIENCE
-                        if error.errno not in (errno.EAGAIN, errno.ENOBUFS) or now > deadline:
-                            raise
-                        time.sleep(0.001)
-                sent += 1
-        except OSError as error:
-            if error.errno in (errno.ENODEV, errno.ENXIO):
+        deadline = time.monotonic() + _PATIENCE
+        for _ in range(2):
+            try:
+                self.open(ifindex)
+                for frame in announcements[sent:]:
+                    _put(self._sockets[ifindex], frame, deadline)
+                    sent += 1
+                break
+            except OSError as error:
                 self.forget(ifindex)
+                # An interface that went away and came back may have its ifindex still, but needs another socket.
+                if error.errno != errno.ENXIO:
+                    break
         return sent
 
     def forget(self, ifindex: int) -> None:
@@ -228,6 +222,17 @@ class Announcer:
         """Closes all sockets."""
         for ifindex in list(self._sockets):
             self.forget(ifindex)
+
+
+def _put(connection: socket.socket, frame: bytes, deadline: float) -> None:
+    while True:
+        try:
+            connection.send(frame)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOBUFS) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.001)
 
 
 class DuplicateCheck:
