@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -383,6 +384,18 @@ def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
         assert client.Client(str(tmp_path)).call("ping") == {}
     with serving(str(tmp_path), ping={}):
         assert client.Client(str(tmp_path)).call("ping") == {}
+
+
+def test_a_daemon_that_is_not_listening_yet_counts(tmp_path: Path) -> None:
+    server = second(str(tmp_path))
+    os.makedirs(os.path.dirname(server.path))
+    with open(os.path.join(os.path.dirname(server.path), "in.mpathd.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711\n")
+        lock.flush()
+        with pytest.raises(control.AlreadyRunning, match=r"another in.mpathd \(pid 4711\) is already active"):
+            server.open()
+    assert not os.path.exists(server.path)
 
 
 def test_of_many_that_start_at_once_one_wins(tmp_path: Path) -> None:
