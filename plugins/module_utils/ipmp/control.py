@@ -13,15 +13,14 @@ import contextlib
 import errno
 import fcntl
 import grp
-import json
 import os
 import select
 import socket
-import struct
 import traceback
-from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional
 
 from . import loop as _loop
+from . import wire
 
 PROTOCOL = 1
 PROTOCOLS = (1,)  # ours and, when there is one, the one before
@@ -33,7 +32,6 @@ RESERVED = 8  # of them only root may have, so that readers cannot lock it out
 MAX_QUEUED = 1 << 20  # bytes; beyond, an event stream is dropped and another connection's next request waits
 MAX_PATH = 107  # sun_path holds 108 bytes and the last is NUL
 CHUNK = 256 << 10
-SO_PEERGROUPS = 59  # not in Python's socket module
 
 
 class AlreadyRunning(Exception):
@@ -110,7 +108,7 @@ class Reply:
         if self._given:
             raise RuntimeError("this request has its answer already")
         # Made before it is marked as given, so that an answer JSON cannot say leaves room for an error.
-        line = _line({"v": self._version, "id": self._ident, **answer})
+        line = wire.line({"v": self._version, "id": self._ident, **answer})
         self._given = True
         self._connection.write_line(line)
 
@@ -192,7 +190,7 @@ class ControlServer:
                 return
             except BlockingIOError:
                 pass  # its queue is full, so it lives
-            raise AlreadyRunning(_peer(probe)[0])
+            raise AlreadyRunning(wire.peer(probe)[0])
 
     def _listen(self, directory: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -215,7 +213,8 @@ class ControlServer:
         return listener
 
     def _accept(self, _mask: int) -> None:
-        assert self._listener is not None
+        if self._listener is None:
+            return
         try:
             sock = self._listener.accept()[0]
         except (BlockingIOError, ConnectionAbortedError):
@@ -245,8 +244,8 @@ class _Connection:
 
     def __init__(self, server: ControlServer, sock: socket.socket) -> None:
         self._server, self._sock = server, sock
-        self.pid, self.uid, gid = _peer(sock)
-        self.gids = (gid, *_peer_groups(sock))
+        self.pid, self.uid, gid = wire.peer(sock)
+        self.gids = (gid, *wire.peer_groups(sock))
         self._in, self._out = bytearray(), bytearray()
         self._end = -1  # where the first line of _in ends
         self._busy = False  # a request waits for its answer
@@ -264,7 +263,7 @@ class _Connection:
 
     def write(self, message: Dict[str, Any]) -> None:
         """Send a message, or queue what the kernel does not take."""
-        self.write_line(_line(message))
+        self.write_line(wire.line(message))
 
     def write_line(self, line: bytes) -> None:
         """The same for a message that is a line already."""
@@ -339,12 +338,17 @@ class _Connection:
     def _request(self, line: bytes) -> None:
         server = self._server
         try:
-            request = _parse(line)
+            request = wire.parse(line)
         except ValueError as error:
             Reply(self, PROTOCOL, None).last_error(str(error))
             return
         version, ident, op = (request.pop(word, None) for word in ("v", "id", "op"))
-        if type(version) is not int or not isinstance(op, str) or not isinstance(ident, (str, int, type(None))):
+        if (
+            not isinstance(version, int)
+            or isinstance(version, bool)
+            or not isinstance(op, str)
+            or not isinstance(ident, (str, int, type(None)))
+        ):
             Reply(self, PROTOCOL, None).last_error("a request has 'v' (a number), 'op' (a word), and 'id'")
             return
         if version not in PROTOCOLS:
@@ -410,48 +414,8 @@ class _Name:
             os.close(self._fd)
 
 
-def _line(message: Dict[str, Any]) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
-
-
-def _parse(line: bytes) -> Dict[str, Any]:
-    try:
-        request = json.loads(line.decode(), parse_int=_integer, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        request = None
-    if not isinstance(request, dict):
-        raise ValueError("a request is one JSON object on one line")
-    return request
-
-
-def _integer(text: str) -> int:
-    if len(text) > 20:  # int() takes quadratic time
-        raise ValueError("a number is too long")
-    return int(text)
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
-
-
 def _gid(group_name: str) -> Optional[int]:
     try:
         return grp.getgrnam(group_name).gr_gid
     except KeyError:
         return None
-
-
-def _peer(sock: socket.socket) -> Tuple[int, int, int]:
-    """pid, uid and gid of the other end; pid 0 if it cannot be seen from our namespace."""
-    pid, uid, gid = struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid, uid, gid
-
-
-def _peer_groups(sock: socket.socket) -> Tuple[int, ...]:
-    try:
-        raw = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 1024)
-    except OSError as error:
-        if error.errno != errno.ERANGE:
-            raise
-        return ()  # more than 256 groups, which is all that Python's getsockopt has room for
-    return struct.unpack(f"{len(raw) // 4}I", raw)
