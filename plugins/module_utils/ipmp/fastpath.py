@@ -89,7 +89,7 @@ class EventSocket:
         because their nexthop or its link ended the kernel says nothing, or not always: dump after such an event.
         """
         events: List[Union[nlparse.Event, Overrun]] = []
-        for _ in range(_DATAGRAMS_A_READ):
+        for _turn in range(_DATAGRAMS_A_READ):
             try:
                 data, (sender, _groups) = self._socket.recvfrom(_DATAGRAM)
             except BlockingIOError:
@@ -118,26 +118,17 @@ def _events(data: bytes) -> Iterable[nlparse.Event]:
 class AddressWaiter:
     """Tells when IPv6 addresses have begun to work: the acknowledgement of their adding comes earlier than that.
 
-    Open (or ``forget``) before adding; then either ``wait``, or ``read`` from an event loop.
+    To be opened before they are added.
     """
 
     def __init__(self) -> None:
         self._socket = _netlink((_GROUP_ADDRESS6,))
 
-    def fileno(self) -> int:
-        """The descriptor, readable when there is news."""
-        return self._socket.fileno()
-
     def close(self) -> None:
         """Ends it."""
         self._socket.close()
 
-    def forget(self) -> None:
-        """Drops news of addresses added before now."""
-        self.read()
-
-    def read(self) -> Set[Tuple[int, str]]:
-        """(ifindex, ip) of the addresses that have begun to work since. Never waits."""
+    def _read(self) -> Set[Tuple[int, str]]:
         ready: Set[Tuple[int, str]] = set()
         while True:
             try:
@@ -160,7 +151,7 @@ class AddressWaiter:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         while True:
-            missing -= self.read()
+            missing -= self._read()
             left = deadline - time.monotonic()
             if not missing or left <= 0:
                 return missing
@@ -323,7 +314,7 @@ class Requests:
         return self._dump(nl.nexthop_dump(), NexthopEvent)
 
     def _dump(self, request: bytes, kind: Type[_E]) -> List[_E]:
-        for _ in range(_DUMP_TRIES):
+        for _attempt in range(_DUMP_TRIES):
             entries, consistent = self._dump_once(request, kind)
             if consistent:
                 break

@@ -160,7 +160,6 @@ def route_replace(
     scope: int = SCOPE_UNIVERSE,
     metric: int = 0,
     prefsrc: Optional[str] = None,
-    protocol: int = PROTO,
 ) -> bytes:
     """Creates the route, or replaces the one to ``dst`` with the same metric in the same table.
 
@@ -176,14 +175,12 @@ def route_replace(
     if prefsrc is not None:
         found.append(_attribute(7, _packed(prefsrc)))
     flags = RTNH_F_ONLINK if onlink else 0
-    return _route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, dst, table, kind, scope, metric, protocol, flags, found)
+    return _route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, dst, table, kind, scope, metric, flags, found)
 
 
-def route_del(
-    dst: str, *, table: int = TABLE_MAIN, kind: int = UNICAST, metric: int = 0, protocol: int = PROTO
-) -> bytes:
-    """Deletes the first route to ``dst`` in ``table`` with that metric (0: any) and that protocol."""
-    return _route(RTM_DELROUTE, 0, dst, table, kind, SCOPE_NOWHERE, metric, protocol, 0, [])
+def route_del(dst: str, *, table: int = TABLE_MAIN, kind: int = UNICAST, metric: int = 0) -> bytes:
+    """Deletes the first route to ``dst`` in ``table`` with that metric (0: any), if it is ours."""
+    return _route(RTM_DELROUTE, 0, dst, table, kind, SCOPE_NOWHERE, metric, 0, [])
 
 
 def _route(
@@ -194,18 +191,17 @@ def _route(
     kind: int,
     scope: int,
     metric: int,
-    protocol: int,
     flags: int,
     found: List[bytes],
 ) -> bytes:
-    ip, _, length = dst.partition("/")
+    ip, _slash, length = dst.partition("/")
     found.append(_attribute(15, U32.pack(table)))
     if int(length):
         found.append(_attribute(1, _packed(ip)))
     if metric:
         found.append(_attribute(6, U32.pack(metric)))
     af = AF_OF[6 if ":" in ip else 4]
-    body = ROUTE_BODY.pack(af, int(length), 0, 0, table if table < 256 else 0, protocol, scope, kind, flags)
+    body = ROUTE_BODY.pack(af, int(length), 0, 0, table if table < 256 else 0, PROTO, scope, kind, flags)
     return _message(message, request, body, found)
 
 
