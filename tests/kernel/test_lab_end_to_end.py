@@ -164,18 +164,19 @@ def test_a_daemon_that_is_killed_and_started_again_touches_nothing(lab: Lab, hos
     assert traffic.stop().count(begin, end).lost == 0
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_daemon_that_dies_around_a_failure_loses_no_address(lab: Lab, host: Host, seed: int) -> None:
+# No card more than twice in a minute, or it counts as flapping and its addresses stay away for a minute (REP-5).
+@pytest.mark.parametrize(("seed", "card"), [(0, "eth2"), (1, "eth1"), (2, "eth2")])
+def test_a_daemon_that_dies_around_a_failure_loses_no_address(lab: Lab, host: Host, seed: int, card: str) -> None:
     before = dump(host)
-    nic = lab.nic("h1", "eth1")
+    nic, chance = lab.nic("h1", card), random.Random(seed)
     nic.pull()
-    time.sleep(random.Random(seed).choice([0.0, 0.002, 0.005, 0.02]))
+    time.sleep(chance.choice([0.0, 0.002, 0.005, 0.02]))
     host.kill(daemon(host))
     start_daemon(host)
-    moved = {**HOME, "192.0.2.11": "eth3", "2001:db8::11": "eth3"}
+    moved = {address: "eth3" if home == card else home for address, home in HOME.items()}
     eventually(lambda: hosting(host) == moved, f"moved: {hosting(host)}")
     nic.plug()
-    time.sleep(random.Random(seed).uniform(0, 1))
+    time.sleep(chance.uniform(0, 1))
     host.kill(daemon(host))
     start_daemon(host)
     eventually(lambda: hosting(host) == HOME, "home again", 90)
