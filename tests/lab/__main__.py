@@ -20,11 +20,12 @@ from typing import List
 
 from .example import GATEWAY, description, variables
 from .host import Host
+from .inventory import CHECKOUT, PLUGINS
 from .lab import Lab
 from .serve import CABLE_WORDS, ask, serve
 from .spec import LabError
 
-FOLDER = Path(os.environ.get("LAB_FOLDER") or Path(__file__).resolve().parents[2] / "build" / "lab")
+FOLDER = Path(os.environ.get("LAB_FOLDER") or CHECKOUT / "build" / "lab")
 START_LIMIT = 180.0  # s; the systemd bed may have to make its root file system first
 
 
@@ -48,7 +49,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.word == "up":
-            return up(sys.argv[2:])
+            return up(arguments)
         if arguments.word == "serve":
             return run(arguments)
         if arguments.word == "sh":
@@ -63,7 +64,7 @@ def main() -> int:
     return 0
 
 
-def up(arguments: List[str]) -> int:
+def up(arguments: argparse.Namespace) -> int:
     """Start a lab in the background and say what to do with it; one that runs already ends first."""
     try:
         ask(FOLDER, {"word": "down"})
@@ -71,10 +72,13 @@ def up(arguments: List[str]) -> int:
         pass
     FOLDER.mkdir(parents=True, exist_ok=True)
     log = FOLDER / "lab.log"
+    command = [sys.executable, "-m", "lab", "serve", "--bed", arguments.bed, "--nic", arguments.nic]
+    if arguments.description is not None:
+        command.append(str(Path(arguments.description).resolve()))
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lab", "serve", *arguments],
-            cwd=Path(__file__).resolve().parents[1],
+            command,
+            cwd=CHECKOUT / "tests",
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -112,18 +116,16 @@ def enter(host: str, command: List[str]) -> int:
 
 def hint(lab: Lab, inventory: Path) -> str:
     """What to try next."""
-    view = inventory.parents[1] / "collections"
-    plugins = Path(__file__).with_name("connection_plugins")
+    view = CHECKOUT / "build" / "collections"
     ansible = Path(sys.executable).with_name("ansible-playbook")
     names = ", ".join(host.name for host in lab.everyone)
     first = next(iter(lab.hosts.values()))
-    tests = Path(__file__).resolve().parents[1]
     return f"""The lab is up: {names}. In this shell:
 
-  export ANSIBLE_COLLECTIONS_PATH={view} ANSIBLE_CONNECTION_PLUGINS={plugins}
+  export ANSIBLE_COLLECTIONS_PATH={view} ANSIBLE_CONNECTION_PLUGINS={PLUGINS}
   {ansible} -i {inventory} netpath.ipmp.setup
 
-The hosts have no address before that. Then, in {tests}:
+The hosts have no address before that. Then, in {CHECKOUT / "tests"}:
 
   python3 -m lab sh {first.name} ipmpstat -i       what a host says of its cards
   python3 -m lab sh client ping {GATEWAY}    the client's view; try a data address

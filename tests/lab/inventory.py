@@ -62,11 +62,13 @@ def write_ssh(
     """
     folder = path.parent / "ssh"
     folder.mkdir(parents=True, exist_ok=True)
+    sockets = lab.nursery.scratch  # the folder of the caller may lie too deep for a socket's name
+    sockets.mkdir(mode=0o700, exist_ok=True)
     key = folder / "id_ed25519"
     if not key.exists():
         _keygen(key)
     options = (
-        f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o ControlPath={folder}/%C"
+        f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o ControlPath={sockets}/%C"
     )
     hosts = {}
     for name, host in lab.hosts.items():

@@ -1,17 +1,19 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Program: keeps a lab's process namespace alive exactly as long as the lab, and removes its control groups after it.
+"""Program: keeps a lab's process namespace alive exactly as long as the lab, and clears up after it.
 
 Run as ``keeper.py PARENT_PID PREFIX``. Starts a PID and mount namespace whose first process reaps orphans, prints its
 process id, and waits until standard input closes or PARENT_PID ends, by whatever signal. Then everything in
-that namespace is killed (the kernel does so with its first process) and every control group named PREFIX* is removed.
+that namespace is killed (the kernel does so with its first process), and every control group named PREFIX* and the
+folder /tmp/PREFIX are removed.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,6 +83,7 @@ def main() -> None:
     os.kill(int(children[0]), signal.SIGKILL)
     unshare.wait()
     remove_control_groups(prefix)
+    shutil.rmtree(f"/tmp/{prefix}", ignore_errors=True)
 
 
 main()

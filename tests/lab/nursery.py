@@ -52,6 +52,7 @@ class Nursery:
         if not line.strip().isdigit():
             raise LabError(f"the lab's namespaces could not be made: {self._keeper.stderr.read().decode().strip()}")
         self.pid = int(line)
+        self.scratch = Path("/tmp") / self.prefix  # made by who needs it, removed after the lab by the keeper
         self.started: List[Starting] = []
 
     def enter(self, *kinds: str, pid: Optional[int] = None) -> List[str]:
