@@ -96,7 +96,7 @@ def _items(lines: Sequence[Sequence[Token]]) -> Iterator[_Item]:
                 unit = last_unit
             known = token.word in FLAGS or token.word in INTERFACE_WORDS
             if token.word in VALUE_WORDS:
-                yield _Item(token.word, [token, next(rest)], unit)
+                yield _Item(token.word, [token, *itertools.islice(rest, 1)], unit)
             else:
                 yield _Item(token.word if known else "set", [token], unit)
 

@@ -266,8 +266,8 @@ class Reader:
         return 8 if first < 128 else 16 if first < 192 else 24
 
     def _finish(self, unit: _Unit) -> Address:
-        assert unit.ip is not None
-        assert unit.token is not None
+        if unit.ip is None or unit.token is None:
+            raise ValueError("only a unit with an address becomes one")
         if self.family == 6 and unit.prefixlen is None:
             problem = f"IPv6 address {unit.ip} needs a prefix length; write it as {unit.ip}/64"
             raise self._error(unit.token, problem)

@@ -165,7 +165,7 @@ def _line(entry: Entry) -> bytes:
 
 
 def _entry(line: bytes) -> Optional[Entry]:
-    total, _, text = line[:-1].partition(b" ")
+    total, _space, text = line[:-1].partition(b" ")
     if not line.endswith(b"\n") or total != b"%08x" % zlib.crc32(text):
         return None
     return _object(text)

@@ -79,7 +79,7 @@ class Kernel:
 
     def _send(self, steps: Sequence[plan.Step], slow: Optional[plan.AwaitAddresses]) -> List[str]:
         compiled = [(step, message) for step in steps for message in self.compile([step])]
-        messages = [message for _, message in compiled]
+        messages = [message for _step, message in compiled]
         if not messages:
             return []
         self.writes += len(messages)

@@ -217,7 +217,7 @@ class _Builder:
             self.addresses += [
                 Placed(interface.name, a.ip, _host_length(a.ip), True, None) for a in interface.test_addresses if a.up
             ]
-        data = [a for _, a in view.group.data_addresses if a.up]
+        data = [a for _owner, a in view.group.data_addresses if a.up]
         for address in data:
             nic = view.hosting.get(address.ip)
             if nic is not None:

@@ -59,7 +59,7 @@ class _Command:
         self.hardware = "none"
 
     def say(self, text: str) -> None:
-        print(text, file=self.stdout)
+        self.stdout.write(text + "\n")
 
     def configure(self, ap_id: str) -> None:
         """Attach. Configured already: nothing to do, as on Solaris, where it is repeatable (CFA-5)."""
@@ -130,11 +130,11 @@ def main(
     try:
         options, ap_ids = getopt.gnu_getopt(list(argv), "hlafynvc:o:x:s:t", ["root="])
     except getopt.GetoptError as error:
-        print(f"cfgadm: {error.msg}\n{USAGE}", file=stderr)
+        stderr.write(f"cfgadm: {error.msg}\n{USAGE}\n")
         return WRONG_USE
     given = dict(options)
     if "-h" in given:
-        print(USAGE, file=stdout)
+        stdout.write(USAGE + "\n")
         return OK
     client = Client(given.get("--root") or root or default_root())
     command = _Command(client, given, stdout, stderr)
@@ -171,7 +171,7 @@ def _check(command: _Command, given: Dict[str, str], ap_ids: Sequence[str]) -> N
     if function is not None and not ap_ids:
         raise _Failure(INVALID, f"-c {function} needs an ap_id", WRONG_USE)
     if "-o" in given:
-        name, _, command.hardware = given["-o"].partition("=")
+        name, _equals, command.hardware = given["-o"].partition("=")
         if name != "hardware" or command.hardware not in ("auto", *WAYS):
             raise _Failure(INVALID, f"-o takes hardware=auto, {', '.join(WAYS)}", WRONG_USE)
 
@@ -182,7 +182,7 @@ def _list(client: Client, ap_ids: Sequence[str], verbose: bool, stdout: TextIO) 
         if all(point.ap_id != ap_id for point in points):
             raise _Failure(LIBRARY["unknown"], ap_id)
     lines = listing.lines([p for p in points if not ap_ids or p.ap_id in ap_ids], verbose)
-    print("\n".join(lines), file=stdout)
+    stdout.write("\n".join(lines) + "\n")
     return OK
 
 
@@ -201,7 +201,7 @@ def _report(error: Exception, ap_id: str, stderr: TextIO) -> int:
         denied = isinstance(error, DaemonUnreachable) and error.denied
         code, invalid = FAILED, False
         text = f"cfgadm: {LIBRARY['denied'] if denied else 'Library error'}: {error}"
-    print(text + ("\n" + USAGE if invalid else ""), file=stderr)
+    stderr.write(text + ("\n" + USAGE if invalid else "") + "\n")
     return code
 
 

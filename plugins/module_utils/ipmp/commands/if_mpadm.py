@@ -42,20 +42,20 @@ def main(
     given = dict(options)
     asked = [option for option in OPERATIONS if option in given]
     if len(asked) != 1 or len(operands) != 1:
-        print(USAGE, file=stderr)
+        stderr.write(USAGE + "\n")
         return 1
     client = Client(given.get("--root") or root or default_root())
     try:
         _ask(client, OPERATIONS[asked[0]], operands[0], stderr)
     except DaemonUnreachable as error:
         text = "if_mpadm: Permission denied" if error.denied else "Cannot establish communication with in.mpathd."
-        print(f"{text}\n{error}", file=stderr)
+        stderr.write(f"{text}\n{error}\n")
         return 1
     except DaemonError as error:
-        print(_text(error), file=stderr)
+        stderr.write(_text(error) + "\n")
         return 1
     except ClientError as error:
-        print(f"if_mpadm: {error}", file=stderr)
+        stderr.write(f"if_mpadm: {error}\n")
         return 1
     return 0
 
@@ -67,11 +67,11 @@ def _ask(client: Client, op: str, interface: str, stderr: TextIO) -> None:
         except DaemonError as error:
             if error.kind != "busy" or not left:
                 raise
-            print("Retrying ...", file=stderr)
+            stderr.write("Retrying ...\n")
             time.sleep(RETRY_AFTER)
         else:
             if left < TRIES - 1:
-                print("Retry Successful.", file=stderr)
+                stderr.write("Retry Successful.\n")
             return
 
 

@@ -74,7 +74,7 @@ def main(
     stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
 
     def say(text: str) -> int:
-        print(f"ipmpstat: {text}", file=stderr)
+        stderr.write(f"ipmpstat: {text}\n")
         return 1
 
     try:
@@ -86,7 +86,7 @@ def main(
     if len(modes) > 1:
         return say("only one output format may be specified")
     if not modes or operands:
-        print(USAGE, file=stderr)
+        stderr.write(USAGE + "\n")
         return 1
     (mode,) = modes
     root = given.get("--root") or root or default_root()

@@ -50,7 +50,7 @@ class Table:
     def _that_fit(self) -> List[Tuple[str, int]]:
         chosen: List[Tuple[str, int]] = []
         for field in self.fields:
-            if sum(width for _, width in chosen) + field[1] > SCREEN:
+            if sum(width for _name, width in chosen) + field[1] > SCREEN:
                 break
             chosen.append(field)
         return chosen
@@ -66,17 +66,17 @@ class Printer:
 
     def row(self, values: Row) -> None:
         """One row; a field without a value is empty."""
-        texts = [values.get(name, "") for name, _ in self._fields]
+        texts = [values.get(name, "") for name, _width in self._fields]
         if self._parsable:
             self._stdout.write(":".join(map(self._escaped, texts)) + "\n")
             return
         if self._rows == 0 or (self._screen > 1 and self._rows % (self._screen - 1) == 0):
-            self._write([name for name, _ in self._fields])
+            self._write([name for name, _width in self._fields])
         self._rows += 1
         self._write([text or "--" for text in texts])
 
     def _write(self, texts: Sequence[str]) -> None:
-        self._stdout.write(columns(texts, [width for _, width in self._fields]) + "\n")
+        self._stdout.write(columns(texts, [width for _name, width in self._fields]) + "\n")
 
     def _escaped(self, text: str) -> str:
         return text.replace("\\", "\\\\").replace(":", "\\:") if len(self._fields) > 1 else text
