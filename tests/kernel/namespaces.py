@@ -143,6 +143,13 @@ def cables(host: Namespace, peer: Namespace, kind: str, count: int) -> Iterator[
     try:
         for number in range(count):
             made.append(Cable(host, peer, kind, f"m{number}"))
+        # A link that has just come up drops what is sent until the kernel has settled it; asking hastens that.
+        for cable in made:
+            host.ifindex(cable.name)
+            if kind == "veth":
+                peer.ifindex(f"p-{cable.name}")
+        for namespace in (host, peer):
+            assert eventually(lambda n=namespace: not [k for k in n.show("link") if k["operstate"] == "DOWN"])
         yield made
     finally:
         for cable in made:

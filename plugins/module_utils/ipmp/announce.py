@@ -198,7 +198,7 @@ class Announcer:
         """Sends the frames in order; returns how many went out before the interface failed or stayed full too long."""
         sent = 0
         deadline = time.monotonic() + _PATIENCE
-        for _ in range(2):
+        for _turn in range(2):
             try:
                 self.open(ifindex)
                 for frame in announcements[sent:]:
@@ -238,12 +238,13 @@ def _put(connection: socket.socket, frame: bytes, deadline: float) -> None:
 class DuplicateCheck:
     """Asks a link whether somebody else has these addresses, before their first use there.
 
-    The probes go out when it is made. Read it when readable; what it has found by ``deadline`` (``time.monotonic``)
-    is the verdict. Answers from one of ``own`` MACs, the members of the group, do not count.
+    It asks when it is made; ``ask`` again before the end, since a link that has just come up loses frames. What has
+    been read by ``deadline`` (``time.monotonic``) is the verdict. Answers from one of ``own`` MACs, the members of the
+    group, do not count.
     """
 
     def __init__(self, ifindex: int, mac: str, ips: Collection[str], own: Collection[str]) -> None:
-        self._ips = frozenset(ips)
+        self._probes = {ip: probe(mac, ip) for ip in ips}
         self._own = frozenset(own) | {mac}
         self._sockets: List[socket.socket] = []
         self.conflicts: Dict[str, str] = {}  # address -> MAC of whoever has it
@@ -253,11 +254,15 @@ class DuplicateCheck:
                 self._sockets.append(packet_socket(ifindex, ETH_P_ARP))
             if any(":" in ip for ip in ips):
                 self._sockets.append(packet_socket(ifindex, ETH_P_IP6, _ONLY_NEIGHBOURS))
-            for ip in ips:
-                self._sockets[-1].send(probe(mac, ip))
+            self.ask()
         except OSError:
             self.close()
             raise
+
+    def ask(self) -> None:
+        """Sends one probe an address. OSError when the interface is down or gone."""
+        for frame in self._probes.values():
+            self._sockets[0].send(frame)
 
     def filenos(self) -> List[int]:
         """Its one or two descriptors, readable when an answer may be there."""
@@ -268,7 +273,7 @@ class DuplicateCheck:
         for connection in self._sockets:
             for frame in frames(connection):
                 claim = parse(frame)
-                if claim and claim.ip in self._ips and claim.mac not in self._own:
+                if claim and claim.ip in self._probes and claim.mac not in self._own:
                     self.conflicts[claim.ip] = claim.mac
         return self.conflicts
 
