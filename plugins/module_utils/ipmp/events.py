@@ -25,7 +25,7 @@ class Publisher:
         """From now on this one hears everything."""
         self._streams.append(stream)
 
-    def emit(self, runtime: Runtime, kind: str, **fields: Any) -> None:
+    def emit(self, runtime: Runtime, kind: str, /, **fields: Any) -> None:
         """Tell one EVENT of the control protocol."""
         event = {"type": kind, "time": time.time(), "generation": runtime.generation, **fields}
         self._streams = [s for s in self._streams if s.open and s.send(event)]
