@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that was done to a host's card, for the picture. kind: pull, plug, out, back."""
+    """What was done to a host's card, for the picture. kind: pull, plug, out, back, offline, online, refused."""
 
     when: float
     host: str
@@ -198,13 +198,15 @@ class Steps:
     def refused_detach(self, step: Step) -> None:
         """With two of three cards out of service, the third may not go."""
         host = self.lab.hosts["h3"]
-        for card in ("eth2", "eth3"):
-            self.stage.event("h3", card, "offline", f"{card} offline", lambda c=card: mpadm(host, "-d", c))
+        for card, words in (("eth2", "eth2"), ("eth3", "eth3 offline")):
+            self.stage.event("h3", card, "offline", words, lambda c=card: mpadm(host, "-d", c))
         before = hosting(host)
         done = self.stage.play(step, "dr_detach", "-l", "h3", "-e", "ipmp_component=eth1")
         after = hosting(host)
-        for card in ("eth3", "eth2"):
-            self.stage.event("h3", card, "online", f"{card} online", lambda c=card: mpadm(host, "-r", c))
+        words = "detach of eth1 refused" if done.returncode else "detach of eth1 NOT refused"
+        self.stage.event("h3", "eth1", "refused", words, lambda: None)
+        for card, words in (("eth3", "eth3"), ("eth2", "eth2 online")):
+            self.stage.event("h3", card, "online", words, lambda c=card: mpadm(host, "-r", c))
         wait("the addresses of h3 did not return", lambda: self.at_home("h3"), HOME_LIMIT)
         time.sleep(SETTLE)
         if done.returncode == 0 or before != after:
