@@ -165,6 +165,8 @@ def _table(result: Dict[str, Any]) -> str:
 def _footer(result: Dict[str, Any]) -> str:
     capture = result["capture"]
     agrees = "; ".join(capture["disagreements"]) or "the two agree on every one"
+    if capture["dropped"]:
+        agrees = f"but it missed {capture['dropped']} packets and is no witness"
     late = max(agent["late"] for agent in result["agents"].values()) * 1000
     return (
         "<footer>Lost is what never arrived at the far end, by number, once a first one had arrived. "

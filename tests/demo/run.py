@@ -120,7 +120,11 @@ def judge(steps: List[Step], record: Record) -> Dict[str, Any]:
         "addresses": len(record.tracks) // 2,
         "never_answered": sorted(set(silent)),
         "losses": losses(steps[0].begin, record),
-        "capture": {"packets": sum(map(sum, record.seen.numbers.values())), "disagreements": disagreements},
+        "capture": {
+            "packets": sum(map(sum, record.seen.numbers.values())),
+            "dropped": record.seen.dropped,
+            "disagreements": disagreements,
+        },
         "agents": record.agents,
     }
 

@@ -127,8 +127,13 @@ class Record:
         )
 
     def disagreements(self) -> List[str]:
-        """Where the capture and the client's own sockets tell different things of the datagrams sent to the client."""
-        found = []
+        """Where the capture and the client's own sockets tell different things of the datagrams sent to the client.
+
+        Empty if the capture missed packets: then it cannot tell.
+        """
+        found: List[str] = []
+        if self.seen.dropped:
+            return found
         for track in self.tracks:
             if track.direction == TO_CLIENT:
                 seen = self.seen.numbers.get(track.address, bytearray())
@@ -184,7 +189,8 @@ class Traffic:
             agent.stdin.close()
         for name, agent in self._agents.items():
             assert agent.stdout is not None
-            outputs[name] = agent.stdout.read()
+            with agent.stdout:
+                outputs[name] = agent.stdout.read()
             agent.wait()
         heads: Dict[str, Any] = {}
         arrays: Dict[str, List[Tuple[array.array[float], array.array[float]]]] = {}
