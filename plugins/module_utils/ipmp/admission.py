@@ -3,13 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Before a configuration is put into force: are new addresses free, and do the members sit on one link?
 
-Both questions are asked of the link itself, in parallel, for what is new; a second run asks nothing and waits for nothing.
+Both questions are asked of the link itself, in parallel, for what is new; a second run asks nothing and does not wait.
 """
 
 from __future__ import annotations
 
 from typing import Callable, Dict, FrozenSet, List, Optional, Set
-
 
 from .announce import DuplicateCheck, probe
 from .beacon import PathCheck
@@ -85,7 +84,7 @@ class Crossing:
             fd = self._check.add(link.ifindex, link.mac)
             daemon.loop.add_fd(fd, lambda _mask, i=link.ifindex: self._read(i))  # type: ignore[misc]
         for link in links:
-            # Questions to whoever may answer: a link that is alive but on which the siblings are not heard is another one.
+            # Questions to whoever may answer: a live link on which the siblings are not heard is another link.
             probes = [probe(link.mac, ip) for ip in (*group.gateways, *group.targets) if ":" not in ip]
             daemon.announcer.send(link.ifindex, probes)
             self._check.ask(link.ifindex)

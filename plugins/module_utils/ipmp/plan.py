@@ -344,7 +344,9 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
     leaving = [h for h in sorted(observed.addresses) if _superfluous(h, target)]
     plan += [DelAddress(h) for h in leaving]
     emptied = {h.nic for h in leaving if family_of(h.ip) == 4} - _with_ipv4(observed, target, leaving)
-    plan += [SetRoute(k, r) for k, r in sorted(target.routes.items(), key=_route_order) if k.family == 4 and r.nic in emptied]
+    plan += [
+        SetRoute(k, r) for k, r in sorted(target.routes.items(), key=_route_order) if k.family == 4 and r.nic in emptied
+    ]
     plan += [DelRoute(k, r) for k, r in sorted(observed.routes.items()) if k not in target.routes]
     plan += [DelNexthop(i) for i in sorted(observed.nexthop_groups) if i not in target.nexthop_groups]
     plan += [DelNexthop(i) for i in sorted(observed.nexthops) if i not in target.nexthops]

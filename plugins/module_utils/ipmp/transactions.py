@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from . import detach, health, rtnl
@@ -129,6 +130,7 @@ class Transactions:
         if transaction.state in ("prepared", "committed"):
             self._arm()
         else:
+            transaction.state = "begun"  # a rollback that was cut off as well is made again
             self.undo("the daemon was restarted in the middle of it")
 
     # -- asking
@@ -393,7 +395,8 @@ class Transactions:
             group = self.runtime.config.group_of(name)
             if nic is not None and nic.present and group is not None and self.runtime.group_state(group) == "failed":
                 if not transaction.force:
-                    self.daemon.loop.call_later(0, lambda: self.undo(f"group {group.name} has failed meanwhile"))
+                    reason = f"group {group.name} has failed meanwhile"
+                    self.daemon.loop.call_later(0, partial(self.undo, reason))
                 return
 
     # -- attach
