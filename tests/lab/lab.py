@@ -39,6 +39,7 @@ class Lab:
         self.spec: LabSpec = read(description)
         self.nursery = Nursery()
         self._wires = Wires(self.nursery.enter("pid"))
+        self._nics: List[Nic] = []
         try:
             self._build()
         except BaseException:
@@ -79,6 +80,7 @@ class Lab:
                     else VethNic(card, host, switch, number)
                 )
                 host.nics[card.name] = nic
+                self._nics.append(nic)
                 nic.put_back()
             self._configure(spec, host)
 
@@ -130,6 +132,8 @@ class Lab:
         """End the lab; returns when nothing of it is left. A second call does nothing."""
         self.nursery.close()
         self._wires.close()
+        for nic in self._nics:
+            nic.close()
 
     def __enter__(self) -> Lab:
         return self

@@ -88,6 +88,11 @@ class Nic:
         """From now on the port forwards only so long after its link came up, as with spanning tree; 0: at once."""
         self._delay = seconds
 
+    def close(self) -> None:
+        """After the lab has ended: nothing waits any more."""
+        if self._waiting is not None:
+            self._waiting.wait()
+
     def _bring_up(self) -> None:
         self._stop_waiting()
         # A port that came up as a member of the bridge would forward at once, before anyone could block it.
