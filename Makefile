@@ -7,6 +7,7 @@ BUILD := $(CURDIR)/build
 VIEW := $(BUILD)/collections/ansible_collections/netpath/ipmp
 SETUP := $(shell command -v python3) tools/setup.py
 PYTEST := python -m pytest -v
+SIM := $(if $(wildcard tests/sim/test_*.py),sim)
 
 # The tools come from build/venv. Nothing of the user's own ansible takes part, and nothing is left in the home folder.
 export PATH := $(BUILD)/venv/bin:/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
@@ -26,7 +27,7 @@ unbuilt = $(error make $@ is not built yet: $(1))
 help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
 	@echo "make test               every check and test, or one part of them:"
-	@echo "                        make lint, sanity, unit, sim, kernel, molecule"
+	@echo "                        make lint, sanity, unit, kernel, molecule"
 	@echo "make lab-up, lab-down   hosts to play with, and their removal"
 
 .PHONY: venv
@@ -46,7 +47,7 @@ demo:
 .PHONY: test
 test:
 	$(call need_root,$(namespaces))
-	@for part in lint sanity unit sim kernel molecule; do \
+	@for part in lint sanity unit $(SIM) kernel molecule; do \
 		echo "== make $$part"; $(MAKE) $$part || exit; \
 	done
 
@@ -77,6 +78,7 @@ unit:
 .PHONY: sim
 sim:
 	$(call need_root,$(installs))
+	$(if $(SIM),,$(call unbuilt,it will run the pure core in a simulated network with faults))
 	@$(SETUP) packages venv view
 	$(PYTEST) tests/sim
 
