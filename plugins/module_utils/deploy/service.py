@@ -93,7 +93,8 @@ class Service:
         words = [self._program()] if os.path.exists("/dev/log") else [self._program(), "-d"]
         os.makedirs(os.path.dirname(self._log()), mode=0o755, exist_ok=True)
         with open(self._log(), "wb") as log:
-            self._started = subprocess.Popen(
+            # run_command would wait for it.
+            self._started = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
             )
 
