@@ -24,7 +24,7 @@ NEEDED = {
     "ipv4/conf/{}/arp_ignore": "1",
     "ipv4/conf/{}/arp_announce": "2",
     "ipv4/conf/{}/arp_filter": "0",
-    "ipv4/conf/{}/rp_filter": "2",
+    "ipv4/conf/{}/rp_filter": "0",
     "ipv4/conf/{}/ignore_routes_with_linkdown": "1",
     "ipv6/conf/{}/ignore_routes_with_linkdown": "1",
     "ipv6/conf/{}/keep_addr_on_down": "1",
@@ -52,6 +52,7 @@ def saved(root: Path) -> Dict[str, Dict[str, str]]:
 def test_joining_sets_just_what_a_member_needs_and_leaving_puts_everything_back(
     nics: List[Cable], tmp_path: Path
 ) -> None:
+    (NET / "ipv4/conf/all/rp_filter").write_text("0")
     (NET / "ipv4/conf/m0/rp_filter").write_text("1")
     (NET / "ipv4/conf/m0/arp_filter").write_text("1")
     before = state()
@@ -68,6 +69,16 @@ def test_joining_sets_just_what_a_member_needs_and_leaving_puts_everything_back(
     assert state() == before
     assert settings.members() == []
     assert settings.leave("m0") == []
+
+
+@pytest.mark.parametrize("every", ["1", "2"])
+def test_where_all_interfaces_filter_a_member_filters_loosely(nics: List[Cable], tmp_path: Path, every: str) -> None:
+    (NET / "ipv4/conf/all/rp_filter").write_text(every)
+    settings = Sysctls(str(tmp_path))
+    settings.join("m0")
+    assert (NET / "ipv4/conf/m0/rp_filter").read_text() == "2\n"
+    assert (NET / "ipv4/conf/all/rp_filter").read_text() == f"{every}\n"
+    assert [change for change in settings.drift(["m0"]) if "m0" in change.setting] == []
 
 
 def test_the_hosts_own_settings_come_and_go_with_the_groups(host: Namespace, tmp_path: Path) -> None:
@@ -166,6 +177,7 @@ def test_drift_names_what_somebody_changed(nics: List[Cable], tmp_path: Path) ->
 
 def test_values_saved_in_another_boot_do_not_count(nics: List[Cable], tmp_path: Path) -> None:
     settings = Sysctls(str(tmp_path))
+    (NET / "ipv4/conf/all/rp_filter").write_text("0")
     (NET / "ipv4/conf/m0/rp_filter").write_text("1")
     settings.join("m0")
     file = tmp_path / "var/lib/ipmp/sysctl.json"
@@ -173,7 +185,7 @@ def test_values_saved_in_another_boot_do_not_count(nics: List[Cable], tmp_path: 
     content["boot_id"] = "00000000-0000-0000-0000-000000000000"
     file.write_text(json.dumps(content))
     assert Sysctls(str(tmp_path)).leave("m0") == []
-    assert (NET / "ipv4/conf/m0/rp_filter").read_text() == "2\n"
+    assert (NET / "ipv4/conf/m0/rp_filter").read_text() == "0\n"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"boot_id": "BOOT"}', '{"boot_id": "BOOT", "saved": [1]}', "\udcff"])

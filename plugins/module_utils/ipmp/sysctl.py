@@ -21,7 +21,7 @@ MEMBER: Tuple[Tuple[str, str], ...] = (
     ("ipv4/conf/{}/arp_ignore", "1"),
     ("ipv4/conf/{}/arp_announce", "2"),
     ("ipv4/conf/{}/arp_filter", "0"),
-    ("ipv4/conf/{}/rp_filter", "2"),
+    ("ipv4/conf/{}/rp_filter", "0"),
     ("ipv4/conf/{}/ignore_routes_with_linkdown", "1"),
     ("ipv6/conf/{}/ignore_routes_with_linkdown", "1"),
     ("ipv6/conf/{}/keep_addr_on_down", "1"),
@@ -155,7 +155,12 @@ def forwards_ipv6(name: str) -> bool:
 def _of(name: str) -> Dict[str, str]:
     if name in _NOT_INTERFACES:
         return {}
-    return {setting.format(name): value for setting, value in MEMBER}
+    wanted = {setting.format(name): value for setting, value in MEMBER}
+    # Loose filtering (2) drops what still arrives on a member whose last IPv4 address has just moved away. Only where
+    # all interfaces are told to filter strictly is it needed: the kernel takes the larger of the two.
+    if _read("ipv4/conf/all/rp_filter") not in ("0", None):
+        wanted[f"ipv4/conf/{name}/rp_filter"] = "2"
+    return wanted
 
 
 def _differences(wanted: Mapping[str, str]) -> List[Change]:
