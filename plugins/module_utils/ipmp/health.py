@@ -94,7 +94,8 @@ def proved(health: Health, name: str, group: Optional[str]) -> Outcome:
 
 def suspect(health: Health, now: float) -> Health:
     """A NIC that appears or is attached: up, but its path has to be proved before addresses go there."""
-    return replace(health, link=True, failed=True, proving_since=now, reason="attached, waiting for proof of the path")
+    reason = "attached, waiting for proof of the path"
+    return replace(health, link=True, failed=True, damped_until=None, proving_since=now, reason=reason)
 
 
 def tick(health: Health, name: str, group: Optional[str], now: float) -> Outcome:
