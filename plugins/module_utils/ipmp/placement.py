@@ -61,7 +61,7 @@ def place(
     Valid hosting never changes without a reason.
     """
     result: Dict[str, Optional[str]] = {}
-    homeless: Dict[str, List[str]] = {}  # NIC to be left -> its addresses
+    homeless: Dict[str, Dict[str, str]] = {}  # NIC to be left -> its addresses and their owners
     for owner, address in group.data_addresses:
         ip, home, now = address.ip, owner.name, hosting.get(address.ip)
         welcome = _usable(members, home) and not members[home].standby
@@ -75,10 +75,10 @@ def place(
         elif now == home and _usable(members, home) and not _others(members, home):
             result[ip] = home  # a standby that owns data and has nobody to give it to
         else:
-            homeless.setdefault(now or home, []).append(ip)
+            homeless.setdefault(now or home, {})[ip] = home
     loads: Counter[str] = Counter(nic for nic in result.values() if nic)
-    for source in sorted(homeless):
-        target = _destination(members, loads, source)
+    for source in sorted(homeless, key=lambda nic: (_usable(members, nic), nic)):
+        target = _destination(members, loads, source, frozenset(homeless[source].values()))
         for ip in homeless[source]:
             result[ip] = target
         if target:
@@ -94,12 +94,16 @@ def _others(members: Mapping[str, Member], name: str) -> List[str]:
     return [n for n in sorted(members) if n != name and members[n].usable and not members[n].standby]
 
 
-def _destination(members: Mapping[str, Member], loads: Mapping[str, int], source: str) -> Optional[str]:
+def _destination(
+    members: Mapping[str, Member], loads: Mapping[str, int], source: str, owners: FrozenSet[str]
+) -> Optional[str]:
     """The one sibling that takes everything from source, or where it stays when nobody can."""
-    standby_source = source in members and members[source].standby and members[source].usable
     candidates = [n for n in sorted(members) if members[n].usable and n != source]
-    if standby_source:  # FO-4: leaving a standby, other standbys are not preferred
-        candidates = [n for n in candidates if not members[n].standby] or [source]
+    regular = [n for n in candidates if not members[n].standby]
+    if _usable(members, source):  # a standby with data of its own; guests make it active, and it keeps them (KRN-10)
+        candidates = regular if regular and not loads.get(source) else [source]
+    elif regular:  # a standby that got back nothing but its own would have to leave it at once (INV-1)
+        candidates = [n for n in candidates if owners != {n} or loads.get(n) or not members[n].standby]
     if candidates:
         return min(candidates, key=lambda n: (not _idle_spare(members, loads, n), loads.get(n, 0), n))
     if source in members and members[source].plumbed:
