@@ -36,7 +36,6 @@ RECONCILE = 10.0  # s between full comparisons without any cause
 PUT_BACK = 0.1  # s after somebody else has taken away what is ours
 RETRY = 1.0  # s after a step that failed
 REPEAT = (0.1, 1.0, 5.0)  # s after a move: announcements once more
-BOOT_WAIT = 10.0  # s that a NIC may still appear at the first start in a boot
 
 
 class Settled(NamedTuple):
@@ -76,6 +75,7 @@ class Daemon:
         self.settled: Callable[[], None] = lambda: None  # told after each settle
         self.record: FrozenSet[str] = frozenset()  # addresses of ours, for kernels that cannot keep a mark
         self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
+        self.first_in_boot = False
         self._waits: List[Wait] = []
         self._timers: Dict[str, loops.Timer] = {}
 
@@ -92,6 +92,7 @@ class Daemon:
             config = Config()
         self.runtime.adopt(config, time.time())
         saved = self.state.load()
+        self.first_in_boot = saved is None
         if saved is not None:
             self.runtime.load(saved)
             self.record = frozenset(saved.get("addresses", ()))
@@ -111,8 +112,9 @@ class Daemon:
         """Put a configuration into force."""
         self.runtime.config_error = None
         self.runtime.adopt(config, time.time())
-        for link in list(self.kernel.links.values()):
-            self.links.take(link, starting=True)
+        for nic in self.runtime.nics.values():
+            if not nic.present and nic.name in self.kernel.links:
+                self.links.take(self.kernel.links[nic.name], starting=True)
         self.links.news()
         before = dict(self.runtime.hosting)
         self.adopt_hosting()
@@ -321,17 +323,15 @@ class Daemon:
         """
         for group in self.runtime.config.groups:
             hosted = self.runtime.hosted(group)
-            if any(ip in news for ip in hosted) and self._addressless(hosted, group.interfaces):
+            hosts = frozenset(hosted.values())
+            bare = any(not i.test_addresses and i.name not in hosts for i in group.interfaces)
+            if bare and any(ip in news for ip in hosted):
                 news.update({ip: nic for ip, nic in hosted.items() if nic})
         if not news:
             return
         self._announce_once(tuple(news))
         for delay in REPEAT:
             self.loop.call_later(delay, lambda: self._announce_once(tuple(news)))
-
-    def _addressless(self, hosted: Dict[str, Optional[str]], interfaces: Iterable[object]) -> bool:
-        hosts = frozenset(hosted.values())
-        return any(getattr(i, "name", "") not in hosts and not getattr(i, "test_addresses", ()) for i in interfaces)
 
     def _announce_once(self, ips: Tuple[str, ...]) -> None:
         by_nic: Dict[str, List[str]] = {}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import List, NamedTuple, Tuple
+from typing import Iterable, List, NamedTuple, Tuple
 
 from . import health
 from . import loop as loops
@@ -56,12 +56,15 @@ class Links:
         nic.permanent_mac = link.permanent_mac or nic.permanent_mac
         if not nic.present or nic.ifindex != link.ifindex:
             self._appeared(nic, link.ifindex, starting)
-        elif nic.joined and not nic.detached:
-            self._carrier(nic, link.up and bool(link.carrier))
+        else:
+            self._ask([nic])  # the event may be older than what a poll has seen since
 
     def poll(self) -> None:
         """Ask for the carrier of every member; answers what the kernel would tell up to a second later."""
-        watched = [nic for nic in self.runtime.grouped() if nic.present and nic.joined and not nic.detached]
+        self._ask(self.runtime.grouped())
+
+    def _ask(self, nics: Iterable[Nic]) -> None:
+        watched = [nic for nic in nics if nic.group and nic.present and nic.joined and not nic.detached]
         found = self.kernel.requests.carriers([nic.ifindex for nic in watched])
         for nic in watched:
             carrier = found[nic.ifindex]
@@ -72,7 +75,7 @@ class Links:
         """Events were lost: read everything and take the differences in."""
         before = dict(self.kernel.links)
         self.kernel.read_links()
-        for name, link in before.items():
+        for name in before:
             nic = self.runtime.nics.get(name)
             if nic is not None and nic.present and name not in self.kernel.links:
                 self._vanished(nic)
@@ -83,9 +86,10 @@ class Links:
     def _appeared(self, nic: Nic, ifindex: int, starting: bool) -> None:
         if nic.present:  # the same name with another index: it was replaced while we looked away
             self._vanished(nic)
-        nic.present, nic.ifindex, nic.since = True, ifindex, time.time()
-        if not starting:
-            nic.joined = False
+        new = not starting or nic.ifindex not in (0, ifindex)
+        nic.present, nic.ifindex = True, ifindex
+        if new:
+            nic.joined, nic.since = False, time.time()
             if nic.group and not nic.detached:
                 nic.health = health.suspect(nic.health, loops.now())
             self._notes.append(Note("info", f"interface {nic.name} has appeared"))

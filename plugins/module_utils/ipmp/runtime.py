@@ -29,7 +29,7 @@ class Nic:
     standby: bool = False
     health: Health = field(default_factory=Health)
     present: bool = False
-    ifindex: int = 0  # 0: not present
+    ifindex: int = 0  # when not present: that of the last time, or 0
     mac: str = ""
     permanent_mac: str = ""
     mtu: int = 0
@@ -97,7 +97,7 @@ class Runtime:
         for group in config.groups:
             self.signatures.setdefault(group.name, random.getrandbits(16) << 48)
         self.signatures = {g.name: self.signatures[g.name] for g in config.groups}
-        declared = {a.ip for g in config.groups for _, a in g.data_addresses}
+        declared = {a.ip for g in config.groups for _owner, a in g.data_addresses}
         self.hosting = {ip: nic for ip, nic in self.hosting.items() if ip in declared}
         self.wishes = {ip: nic for ip, nic in self.wishes.items() if ip in declared and nic in nics}
 
@@ -123,7 +123,7 @@ class Runtime:
 
     def hosted(self, group: Group) -> Dict[str, Optional[str]]:
         """The group's part of hosting."""
-        return {a.ip: self.hosting.get(a.ip) for _, a in group.data_addresses}
+        return {a.ip: self.hosting.get(a.ip) for _owner, a in group.data_addresses}
 
     def placed(self, without: Tuple[str, ...] = ()) -> Dict[str, Optional[str]]:
         """Where every data address belongs now; as if the NICs named in without were gone."""
@@ -144,7 +144,7 @@ class Runtime:
             for name in without:
                 if name in members:
                     members[name] = replace(members[name], usable=False)
-            result.append(View(group, members, {a.ip: hosting.get(a.ip) for _, a in group.data_addresses}))
+            result.append(View(group, members, {a.ip: hosting.get(a.ip) for _owner, a in group.data_addresses}))
         return result
 
     def ungrouped(self) -> List[Interface]:
@@ -174,6 +174,7 @@ class Runtime:
                     "held_back": nic.held_back,
                     "joined": nic.joined,
                     "mtu_before": nic.mtu_before,
+                    "ifindex": nic.ifindex,
                     "mac": nic.mac,
                     "since": nic.since,
                     "health": {
@@ -203,5 +204,6 @@ class Runtime:
             nic.health = Health(**health)
             nic.offline, nic.detached = bool(known.get("offline")), bool(known.get("detached"))
             nic.held_back, nic.joined = bool(known.get("held_back")), bool(known.get("joined"))
+            nic.ifindex = int(known.get("ifindex", 0))
             nic.mtu_before = int(known.get("mtu_before", 0))
             nic.mac, nic.since = str(known.get("mac", "")), float(known.get("since", 0.0))

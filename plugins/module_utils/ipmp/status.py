@@ -94,7 +94,7 @@ def _interface(runtime: Runtime, nic: Nic) -> Dict[str, Any]:
         "name": nic.name,
         "group": nic.group,
         "present": nic.present,
-        "ifindex": nic.ifindex or None,
+        "ifindex": nic.ifindex if nic.present else None,
         "mac": nic.mac or None,
         "mtu": nic.mtu,
         "standby": nic.standby,
