@@ -8,6 +8,7 @@ Both questions are asked of the link itself, in parallel, for what is new; a sec
 
 from __future__ import annotations
 
+import contextlib
 from typing import Callable, Dict, FrozenSet, List, Optional, Set
 
 from .announce import DuplicateCheck, probe
@@ -33,6 +34,7 @@ class Admission:
         for group in config.groups:
             self._ask_for_duplicates(group, present)
         if self._duplicates or self._crossings:
+            daemon.loop.call_later(WINDOW / 2, self._ask_again)
             daemon.loop.call_later(WINDOW, self._verdict)
         else:
             tell(None)
@@ -58,6 +60,12 @@ class Admission:
                     self._duplicates.append(DuplicateCheck(link.ifindex, link.mac, ips, macs))
                 except OSError as error:
                     self.daemon.log("info", f"{link.name}: cannot ask whether its addresses are free: {error}")
+
+    def _ask_again(self) -> None:
+        """A link that has just come up may have lost the first question."""
+        for check in self._duplicates:
+            with contextlib.suppress(OSError):
+                check.ask()
 
     def _verdict(self) -> None:
         problems: List[str] = []

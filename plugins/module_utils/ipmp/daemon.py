@@ -206,7 +206,6 @@ class Daemon:
         before = dict(self.runtime.hosting)
         self.notes(news.notes)
         self.settle("; ".join(dict.fromkeys(news.causes)), before)
-        self._tick()
 
     def _proved(self, name: str, how: str) -> None:
         """The path of a NIC whose link came back is shown to work."""
@@ -237,12 +236,17 @@ class Daemon:
             if was_failed and not nic.health.failed:
                 self._repaired(nic)
                 repaired = True
-        self.proofs.refresh()
         if repaired:
             self.settle("the link is trusted")
+        else:
+            self._await_deadline()
+
+    def _await_deadline(self) -> None:
+        """The next moment at which time alone changes a NIC's health."""
+        self.proofs.refresh()
         deadlines = [nic.health.deadline for nic in self.runtime.grouped() if nic.health.deadline is not None]
         if deadlines:
-            self.later("tick", max(0.0, min(deadlines) - now), self._tick)
+            self.later("tick", max(0.0, min(deadlines) - loops.now()), self._tick)
 
     # -- the loop: placement -> plan -> kernel
 
@@ -253,6 +257,8 @@ class Daemon:
         before = dict(self.runtime.hosting) if before is None else before
         writes = self.kernel.writes
         entered = self.membership.enter(self.runtime)
+        if entered:
+            self.links.poll()  # a new member may have no carrier; what that means is logged in the next round
         after = self.runtime.placed()
         target = plan.wanted(self.runtime.views(after), self.runtime.ungrouped())
         steps = plan.steps(self.kernel.observe(self.record), target)
@@ -288,7 +294,7 @@ class Daemon:
             self.publisher.emit(self.runtime, "move", moves=[m.as_dict() for m in done], reason=cause)
         self.hot.forget()
         self.later("prepare", 0.02, lambda: self.hot.prepare(self.runtime))
-        self.proofs.refresh()
+        self._await_deadline()
         self.later("save", 0.0, self.save)
         self._wake()
         self.settled()

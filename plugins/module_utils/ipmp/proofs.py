@@ -48,6 +48,11 @@ class Proofs:
 
     def _listen(self, group: Group) -> None:
         check = self._checks.setdefault(group.name, PathCheck(group.name))
+        present = {self.runtime.nics[i.name].ifindex for i in group.interfaces if self.runtime.nics[i.name].present}
+        for ifindex, fd in check.filenos().items():
+            if ifindex not in present:  # the socket has died with its NIC
+                self.loop.remove_fd(fd)
+                check.remove(ifindex)
         listening = check.filenos()
         for interface in group.interfaces:
             nic = self.runtime.nics[interface.name]
@@ -70,6 +75,9 @@ class Proofs:
         for group in self.runtime.config.groups:
             check = self._checks.get(group.name)
             for nic in self._waiting(group) if check else []:
+                if nic.trusted:
+                    self._proved(nic.name, "it worked before, and the host needs it back")
+                    break
                 if not any(self.runtime.nics[i.name].usable for i in group.interfaces):
                     self._proved(nic.name, "no other member works, there is nothing to lose")
                     break

@@ -38,6 +38,7 @@ class Nic:
     offline: bool = False  # if_mpadm -d
     detached: bool = False  # taken out by a transaction, comes back by attach only
     leaving: bool = False  # a detach is moving its addresses away
+    trusted: bool = False  # a rollback in need: it worked before, so its link alone is proof
     held_back: bool = False  # repaired under FAILBACK=no and not used since
     since: float = 0.0  # unix time of the last change of state
 

@@ -118,7 +118,14 @@ class Transactions:
 
     def resume(self) -> None:
         """After a start: an open transaction of this boot goes on, or is undone if it was cut off in a step."""
-        entry = self.journal.open_entry()
+        try:
+            entry = self.journal.open_entry()
+        except JournalError as error:
+            self.daemon.log("err", f"{error}; what the kernel holds stays as it is")
+            return
+        if self.daemon.first_in_boot:  # a reboot forgets what was detached: the files decide
+            for name in self.records.names():
+                self.records.delete(name)
         if entry is None:
             return
         known = {k: entry[k] for k in Transaction.__dataclass_fields__ if k in entry}
@@ -220,11 +227,14 @@ class Transactions:
             lost=list(verdict.lost),
             hosting=dict(self.runtime.hosting),
             failed={nic.name: nic.health.failed for nic in nics},
-            snapshot=rtnl.snapshot(),
+            snapshot=_snapshot(),
         )
         self._begin(transaction)
         self.daemon.log("info", f"detach of {transaction.component} begins, transaction {transaction.transaction}")
-        failures = self._take_out(transaction, nics)
+        try:
+            failures = self._take_out(transaction, nics)
+        except Exception as error:  # whatever it is, the host must not stay in between
+            failures = [str(error) or type(error).__name__]
         if failures:
             self.undo("; ".join(failures), lambda answer: self._failed(reply, failures, answer))
             return
@@ -322,8 +332,14 @@ class Transactions:
 
     # -- undoing
 
-    def undo(self, reason: str, tell: Optional[Callable[[Dict[str, Any]], None]] = None) -> None:
-        """Restore what was before the open transaction; tell gets the answer when it is home and compared."""
+    def undo(
+        self, reason: str, tell: Optional[Callable[[Dict[str, Any]], None]] = None, *, in_need: bool = False
+    ) -> None:
+        """Restore what was before the open transaction; tell gets the answer when it is home and compared.
+
+        in_need: nobody could confirm, or the survivor has failed. Then a NIC that worked before is not asked to
+        prove its path through a sibling that may be the very reason.
+        """
         transaction = self.open
         if transaction is None:
             return
@@ -345,7 +361,8 @@ class Transactions:
             if nic.detached:
                 nic.detached = False
                 nic.health = replace(health.Health(), failures=nic.health.failures)
-                if nic.present and nic.group and transaction.failed.get(nic.name) is False:
+                nic.trusted = in_need and transaction.failed.get(nic.name) is False
+                if nic.present and nic.group and not nic.trusted:
                     nic.health = health.suspect(nic.health, loops.now())
             nic.leaving = False
         self.runtime.wishes.update(
@@ -363,7 +380,10 @@ class Transactions:
         self.daemon.wait(ROLLBACK_WAIT, home, lambda _held: self._restored(transaction, before))
 
     def _restored(self, transaction: Transaction, before: Mapping[str, Optional[str]]) -> None:
-        gone = [n for n in transaction.interfaces if n in self.runtime.nics and not self.runtime.nics[n].present]
+        nics = [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+        gone = [nic.name for nic in nics if not nic.present]
+        for nic in nics:
+            nic.trusted = False
         differences: List[str] = [f"{name} is not there any more" for name in gone]
         if transaction.snapshot and not gone:
             rtnl.restore_foreign(transaction.snapshot, transaction.interfaces)
@@ -396,7 +416,7 @@ class Transactions:
             if nic is not None and nic.present and group is not None and self.runtime.group_state(group) == "failed":
                 if not transaction.force:
                     reason = f"group {group.name} has failed meanwhile"
-                    self.daemon.loop.call_later(0, partial(self.undo, reason))
+                    self.daemon.loop.call_later(0, partial(self.undo, reason, in_need=True))
                 return
 
     # -- attach
@@ -489,7 +509,10 @@ class Transactions:
             self._timer = None
         transaction.deadline = None
         if state == "confirmed" and transaction.kind == "detach":
-            self.records.write(transaction.component, self._record(transaction))
+            try:
+                self.records.write(transaction.component, self._record(transaction))
+            except JournalError as error:
+                self.daemon.log("err", f"{error}; the detach stands, its record is missing")
         self._write(transaction, state, may_fail=True)
         self.journal.close(transaction.transaction, state)
         self.history = [transaction.shown(), *self.history][:HISTORY]
@@ -522,9 +545,8 @@ class Transactions:
             return
         left = transaction.deadline - loops.boottime()
         if left <= 0:
-            self.undo(
-                "it was not confirmed in time" if transaction.state == "committed" else "it was not finished in time"
-            )
+            late = "confirmed" if transaction.state == "committed" or transaction.kind == "apply" else "finished"
+            self.undo(f"it was not {late} in time", in_need=True)
         else:
             self._timer = self.daemon.loop.call_later(min(left, 5.0), self._arm)
 
@@ -535,3 +557,10 @@ class Transactions:
 
     def _list(self, _args: Args, reply: Reply) -> None:
         reply.ok({"open": self.shown(), "records": self.records.all(), "history": self.history})
+
+
+def _snapshot() -> Dict[str, Any]:
+    try:
+        return rtnl.snapshot()
+    except rtnl.LibraryMissing as error:
+        raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error

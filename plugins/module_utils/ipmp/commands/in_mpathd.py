@@ -22,6 +22,8 @@ from ..daemon import Daemon
 from ..operations import Operations
 from ..transactions import Transactions
 
+STOP_WAIT = 10.0  # s for a rollback before we stop all the same; the next start finishes it
+
 _LEVELS = {"err": syslog.LOG_ERR, "info": syslog.LOG_INFO, "debug": syslog.LOG_DEBUG}
 
 
@@ -76,7 +78,8 @@ def _serve(root: str, log: Callable[[str, str], None], stderr: TextIO) -> int:
 
     def stop() -> None:
         if transactions.open is not None:
-            transactions.undo("in.mpathd is stopped", lambda _answer: daemon.loop.stop())
+            transactions.undo("in.mpathd is stopped", lambda _answer: daemon.loop.stop(), in_need=True)
+            daemon.loop.call_later(STOP_WAIT, daemon.loop.stop)
         else:
             daemon.loop.stop()
 
