@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Iterator, Optional, Tuple, Union
 
 MAX_GROUP_NAME = 31  # M-3
@@ -53,6 +54,11 @@ def family_of(ip: str) -> int:
     return 6 if ":" in ip else 4
 
 
+@lru_cache(maxsize=8192)  # asked for at each plan, and ipaddress takes its time
+def _network(cidr: str) -> IPNetwork:
+    return ipaddress.ip_network(cidr, strict=False)
+
+
 @dataclass(frozen=True)
 class Address:
     """One address of an interface: what Solaris calls a logical interface (M-2)."""
@@ -77,7 +83,7 @@ class Address:
     @property
     def network(self) -> IPNetwork:
         """The connected prefix that this address implies."""
-        return ipaddress.ip_network(self.cidr, strict=False)
+        return _network(self.cidr)
 
 
 @dataclass(frozen=True)

@@ -341,7 +341,10 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
     ]
     plan += [SetRoute(k, r) for k, r in sorted(changed.items(), key=_route_order) if r.nhid is not None]
 
-    leaving = [h for h in sorted(observed.addresses) if _superfluous(h, target)]
+    places: Dict[str, List[Tuple[str, str, int]]] = {}
+    for address in target.addresses:
+        places.setdefault(address.ip, []).append(_identity(address.nic, address.ip, address.prefixlen))
+    leaving = [h for h in sorted(observed.addresses) if _superfluous(h, places.get(h.ip, ()), target.nics)]
     plan += [DelAddress(h) for h in leaving]
     emptied = {h.nic for h in leaving if family_of(h.ip) == 4} - _with_ipv4(observed, target, leaving)
     plan += [
@@ -377,11 +380,10 @@ def _with_ipv4(observed: Observed, target: Wanted, leaving: Sequence[Held]) -> F
     return frozenset(staying | {a.nic for a in target.addresses if family_of(a.ip) == 4})
 
 
-def _superfluous(held: Held, target: Wanted) -> bool:
-    places = {_identity(a.nic, a.ip, a.prefixlen) for a in target.addresses if a.ip == held.ip}
+def _superfluous(held: Held, places: Sequence[Tuple[str, str, int]], members: FrozenSet[str]) -> bool:
     if _identity(held.nic, held.ip, held.prefixlen) in places:
         return False
-    return held.ours or (bool(places) and held.nic in target.nics)
+    return held.ours or (bool(places) and held.nic in members)
 
 
 def owned(config: Config) -> FrozenSet[str]:
