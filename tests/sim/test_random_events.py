@@ -14,9 +14,9 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 from generated import NICS, configs
-from host import Host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from simulated_host import Host
 
 from ipmp import plan
 from ipmp.model import Config, family_of

@@ -158,7 +158,7 @@ class Host:
     def wait(self, seconds: float) -> None:
         """Time passes; each deadline is met when it comes."""
         end = self.now + seconds
-        while True:
+        for _round in range(100):
             members = list(self.runtime.grouped())
             deadlines = [n.health.deadline for n in members if n.health.deadline is not None]
             due = min([end, *(max(d, self.now) for d in deadlines)])
@@ -172,6 +172,7 @@ class Host:
             self.settle()
             if due >= end:
                 return
+        raise AssertionError(f"deadlines at {self.now:g} that passing time does not meet")
 
     def meddle(self, ip: str) -> None:
         """Somebody deletes an address of ours."""
