@@ -17,6 +17,7 @@ from .daemon import Daemon
 from .files import read_config
 from .model import Config, ConfigError
 from .placement import moves
+from .reconfiguration import Reconfiguration
 from .runtime import Nic, Runtime
 from .status import PROTOCOL, VERSION, status, warnings
 from .transactions import Transactions
@@ -40,6 +41,7 @@ class Operations:
             "events": lambda _args, reply: daemon.publisher.listen(reply.stream()),
             "release": self._release,
             **transactions.operations(),
+            **Reconfiguration(daemon, transactions).operations(),
         }
 
     def handle(self, op: str, args: Args, reply: Reply) -> None:

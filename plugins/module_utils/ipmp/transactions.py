@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detach as a transaction: asked, prepared, committed, confirmed; or everything put back, by itself if need be.
+"""The one open transaction of a host: confirmed in the end, or everything put back, by itself if need be.
 
-One transaction a host. Each step is in the journal before it is done, with the deadline by which it must have been
+Each step is in the journal before it is done, with the deadline by which it must have been
 followed by the next; when the time runs out, or a step fails, the state from before is restored and compared.
 """
 
@@ -13,19 +13,18 @@ import time
 import uuid
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from . import detach, health, rtnl
+from . import health, rtnl
 from . import loop as loops
 from .arguments import Args, Denial, number, text, texts
 from .control import Reply
 from .daemon import Daemon
 from .files import locked, read_config, write_files
-from .hardware import component as component_of
 from .journal import Journal, JournalError, Records
 from .model import ConfigError
 from .placement import moves
-from .runtime import Nic, Runtime
+from .runtime import Runtime
 
 PREPARED = 60.0  # s for the caller's hardware step, unless extended
 ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the proof's own limit
@@ -77,13 +76,9 @@ class Transactions:
     def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
         """Their part of the control protocol."""
         return {
-            "detach-query": self._query,
-            "detach-prepare": self._prepare,
-            "detach-commit": self._commit,
             "detach-confirm": self._confirm,
             "detach-rollback": self._rollback,
             "detach-extend": self._extend,
-            "attach": self._attach,
             "transactions": self._list,
             "apply-prepare": self._apply_prepare,
             "apply-confirm": self._confirm,
@@ -114,7 +109,7 @@ class Transactions:
         if transaction is None:
             self.must_be_idle()
             return None
-        return self._named(transaction, "apply").transaction
+        return self.named(transaction, "apply").transaction
 
     def resume(self) -> None:
         """After a start: an open transaction of this boot goes on, or is undone if it was cut off in a step."""
@@ -135,163 +130,10 @@ class Transactions:
             return
         self.open = transaction
         if transaction.state in ("prepared", "committed"):
-            self._arm()
+            self.arm()
         else:
             transaction.state = "begun"  # a rollback that was cut off as well is made again
             self.undo("the daemon was restarted in the middle of it")
-
-    # -- asking
-
-    def _component(self, args: Args) -> Tuple[Dict[str, Any], List[Nic]]:
-        name = text(args, "component")
-        record = self.records.read(name)
-        found = component_of(name, self.daemon.kernel.links)
-        names = found["interfaces"] if found["present"] else (record or found)["interfaces"]
-        nics = [self.runtime.nics.get(n) or self._stranger(n) for n in names]
-        if not found["present"] and record is None and not any(n in self.runtime.nics for n in names):
-            raise Denial("unknown", f"there is no interface or component {name}", "unknown-interface")
-        return found, nics
-
-    def _stranger(self, name: str) -> Nic:
-        link = self.daemon.kernel.links.get(name)
-        return Nic(name, present=link is not None, ifindex=link.ifindex if link is not None else 0)
-
-    def _judge(self, nics: List[Nic]) -> detach.Verdict:
-        links = self.daemon.kernel.links
-        held: Dict[int, List[str]] = {}
-        for address in self.daemon.requests.dump_addresses():
-            if not address.ip.startswith("fe80:"):
-                held.setdefault(address.ifindex, []).append(address.ip)
-        names = tuple(nic.name for nic in nics)
-        leavers = []
-        for nic in nics:
-            link = links.get(nic.name)
-            index = link.ifindex if link is not None else -1
-            leavers.append(
-                detach.Leaver(
-                    nic.name,
-                    nic.group,
-                    nic.usable,
-                    tuple(held.get(index, ())),
-                    next((k.name for k in links.values() if link is not None and k.ifindex == link.master), None),
-                    tuple(
-                        k.name for k in links.values() if k.parent == index and k.kind in ("vlan", "macvlan", "ipvlan")
-                    ),
-                )
-            )
-        survivors = {
-            g.name: [i.name for i in g.interfaces if i.name not in names and self.runtime.nics[i.name].usable]
-            for g in self.runtime.config.groups
-        }
-        return detach.judge(leavers, survivors, self.runtime.hosting, self.runtime.placed(without=names))
-
-    def _query(self, args: Args, reply: Reply) -> None:
-        found, nics = self._component(args)
-        force = bool(args.get("force"))
-        verdict = self._judge(nics)
-        detached = all(nic.detached for nic in nics)
-        reply.ok(
-            {
-                "component": found,
-                "allowed": detached or verdict.allowed(force),
-                "refusals": [] if detached else [r.as_dict() for r in verdict.refusals],
-                "moves": [m.as_dict() for m in verdict.moves],
-                "lost": list(verdict.lost) if verdict.lost and not detached else [],
-                "warnings": [] if detached else [*verdict.hard, *verdict.reasons],
-                "state": "detached" if detached else "attached",
-            }
-        )
-
-    # -- two phases
-
-    def _prepare(self, args: Args, reply: Reply) -> None:
-        self.must_be_idle()
-        found, nics = self._component(args)
-        if all(nic.detached for nic in nics):
-            raise Denial("state", f"{found['name']} is already detached", "already-detached")
-        force = bool(args.get("force"))
-        verdict = self._judge(nics)
-        if not verdict.allowed(force):
-            reasons = "; ".join((*verdict.hard, *verdict.reasons))
-            self.daemon.log("err", f"detach of {found['name']} refused: {reasons}")
-            raise Denial("refused", reasons, "min-redundancy", refusals=[r.as_dict() for r in verdict.refusals])
-        transaction = Transaction(
-            uuid.uuid4().hex[:12],
-            "detach",
-            found["name"],
-            [nic.name for nic in nics],
-            force=force,
-            hardware=str(args.get("hardware") or found["hardware"]),
-            confirm_timeout=number(args, "confirm_timeout", 0.0),
-            time=time.time(),
-            lost=list(verdict.lost),
-            hosting=dict(self.runtime.hosting),
-            failed={nic.name: nic.health.failed for nic in nics},
-            snapshot=_snapshot(),
-        )
-        self._begin(transaction)
-        self.daemon.log("info", f"detach of {transaction.component} begins, transaction {transaction.transaction}")
-        try:
-            failures = self._take_out(transaction, nics)
-        except Exception as error:  # whatever it is, the host must not stay in between
-            failures = [str(error) or type(error).__name__]
-        if failures:
-            self.undo("; ".join(failures), lambda answer: self._failed(reply, failures, answer))
-            return
-        messages = [f"{ip} is lost: no interface can take it" for ip in transaction.lost]
-        reply.ok(
-            {
-                "transaction": transaction.transaction,
-                "component": found,
-                "moves": transaction.moves,
-                "lost": transaction.lost,
-                "messages": messages,
-                "deadline": PREPARED,
-            }
-        )
-
-    def _take_out(self, transaction: Transaction, nics: List[Nic]) -> List[str]:
-        """Addresses away, then everything of ours off the NICs, then the links down. Returns what failed."""
-        self._write(transaction, "moving")
-        for nic in nics:
-            nic.leaving = True
-        failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
-        if failures:
-            return failures
-        self._write(transaction, "unplumbing")
-        for nic in nics:
-            if nic.name not in self.runtime.nics:
-                self.runtime.nics[nic.name] = nic
-            nic.leaving, nic.detached, nic.offline = False, True, False
-        failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
-        for nic in nics:
-            nic.mtu_before = nic.mtu_before or nic.mtu
-            failures += self.daemon.membership.unplumb(nic)
-        done = moves(transaction.hosting, self.runtime.hosting)
-        transaction.moves = [m.as_dict() for m in done if m.source in transaction.interfaces]
-        if not failures:
-            transaction.deadline = loops.boottime() + PREPARED
-            self._write(transaction, "prepared")
-            self._arm()
-        return failures
-
-    def _failed(self, reply: Reply, failures: List[str], answer: Dict[str, Any]) -> None:
-        reply.error(
-            "verify" if answer["differences"] else "internal",
-            f"a step failed and everything was put back: {'; '.join(failures)}",
-            differences=answer["differences"],
-        )
-
-    def _commit(self, args: Args, reply: Reply) -> None:
-        transaction = self._named(args.get("transaction"), "detach")
-        if transaction.state == "prepared":
-            if transaction.confirm_timeout > 0:
-                transaction.deadline = loops.boottime() + transaction.confirm_timeout
-                self._write(transaction, "committed")
-                self._arm()
-            else:
-                self._end(transaction, "confirmed")
-        reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
 
     def _confirm(self, args: Args, reply: Reply) -> None:
         name = text(args, "transaction")
@@ -302,14 +144,14 @@ class Transactions:
                 return
             reason = f": it was rolled back ({past['reason']})" if past else ""
             raise Denial("state", f"transaction {name} is not open{reason}", "no-transaction")
-        self._end(self.open, "confirmed")
+        self.end(self.open, "confirmed")
         reply.ok({"changed": True, "state": "confirmed", "moves": []})
 
     def _extend(self, args: Args, reply: Reply) -> None:
-        transaction = self._named(args.get("transaction"), None)
+        transaction = self.named(args.get("transaction"), None)
         transaction.deadline = loops.boottime() + number(args, "seconds", PREPARED)
-        self._write(transaction, transaction.state)
-        self._arm()
+        self.write(transaction, transaction.state)
+        self.arm()
         reply.ok({"deadline": transaction.shown()["deadline"]})
 
     def _rollback(self, args: Args, reply: Reply) -> None:
@@ -351,7 +193,7 @@ class Transactions:
             self._timer.cancel()
             self._timer = None
         transaction.reason = reason
-        self._write(transaction, "rolling-back", may_fail=True)
+        self.write(transaction, "rolling-back", may_fail=True)
         self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
         before = dict(self.runtime.hosting)
         if transaction.kind == "apply":
@@ -388,7 +230,7 @@ class Transactions:
         if transaction.snapshot and not gone:
             rtnl.restore_foreign(transaction.snapshot, transaction.interfaces)
             differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
-        self._end(transaction, "rolled_back")
+        self.end(transaction, "rolled_back")
         for difference in differences:
             self.daemon.log("err", f"after the rollback: {difference}")
         done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
@@ -419,49 +261,6 @@ class Transactions:
                     self.daemon.loop.call_later(0, partial(self.undo, reason, in_need=True))
                 return
 
-    # -- attach
-
-    def _attach(self, args: Args, reply: Reply) -> None:
-        self.must_be_idle()
-        seconds = number(args, "wait_timeout", 60.0)
-        found, nics = self._component(args)
-        known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
-        messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
-        before = dict(self.runtime.hosting)
-        changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
-        for nic in nics:
-            nic.detached = nic.leaving = False
-            if nic in known and nic.group and nic.present and not nic.joined:
-                nic.health = health.suspect(nic.health, loops.now())
-        self.records.delete(found["name"])
-        for nic in nics:
-            if nic not in known:
-                self.runtime.nics.pop(nic.name, None)
-        self.daemon.settle(f"{found['name']} is attached")
-
-        def tell(held: bool) -> None:
-            done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
-            if held:
-                self.daemon.log("info", f"{found['name']} is attached")
-                reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
-                return
-            why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))
-            reply.error("timeout", f"after {seconds:.0f} s not everything is in place: {why}", moves=done)
-
-        self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
-
-    def _is_home(self, nic: Nic) -> bool:
-        """Fit, and with its own addresses unless they are not to come back."""
-        interface = self.runtime.interface(nic.name)
-        group = self.runtime.config.group_of(nic.name)
-        if interface is None or group is None:
-            return nic.present
-        if not nic.usable:
-            return False
-        if not self.runtime.config.failback(group) or nic.standby:
-            return True
-        return all(self.runtime.hosting.get(a.ip) == nic.name for a in interface.data_addresses)
-
     # -- configuration with a dead-man timer
 
     def _apply_prepare(self, args: Args, reply: Reply) -> None:
@@ -477,22 +276,23 @@ class Transactions:
             hosting=dict(self.runtime.hosting),
         )
         transaction.deadline = loops.boottime() + transaction.confirm_timeout
-        self._begin(transaction)
-        self._write(transaction, "prepared")
-        self._arm()
+        self.begin(transaction)
+        self.write(transaction, "prepared")
+        self.arm()
         reply.ok({"transaction": transaction.transaction})
 
     # -- the journal
 
-    def _begin(self, transaction: Transaction) -> None:
+    def begin(self, transaction: Transaction) -> None:
+        """It is open from now on, unless the journal cannot be written."""
         self.open = transaction
         try:
-            self._write(transaction, "begun")
+            self.write(transaction, "begun")
         except Denial:
             self.open = None
             raise
 
-    def _write(self, transaction: Transaction, state: str, *, may_fail: bool = False) -> None:
+    def write(self, transaction: Transaction, state: str, *, may_fail: bool = False) -> None:
         """Into the journal before it is done. Planned work without a journal is refused; undoing goes on."""
         transaction.state = state
         try:
@@ -503,7 +303,8 @@ class Transactions:
             self.daemon.log("err", str(error))
         self.daemon.publisher.emit(self.runtime, "transaction", **transaction.shown())
 
-    def _end(self, transaction: Transaction, state: str) -> None:
+    def end(self, transaction: Transaction, state: str) -> None:
+        """It is over: confirmed or rolled back."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -513,7 +314,7 @@ class Transactions:
                 self.records.write(transaction.component, self._record(transaction))
             except JournalError as error:
                 self.daemon.log("err", f"{error}; the detach stands, its record is missing")
-        self._write(transaction, state, may_fail=True)
+        self.write(transaction, state, may_fail=True)
         self.journal.close(transaction.transaction, state)
         self.history = [transaction.shown(), *self.history][:HISTORY]
         self.open = None
@@ -536,7 +337,7 @@ class Transactions:
             "time": transaction.time,
         }
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         """The dead-man timer: looks at the clock that goes on in suspend."""
         if self._timer is not None:
             self._timer.cancel()
@@ -548,19 +349,13 @@ class Transactions:
             late = "confirmed" if transaction.state == "committed" or transaction.kind == "apply" else "finished"
             self.undo(f"it was not {late} in time", in_need=True)
         else:
-            self._timer = self.daemon.loop.call_later(min(left, 5.0), self._arm)
+            self._timer = self.daemon.loop.call_later(min(left, 5.0), self.arm)
 
-    def _named(self, name: Any, kind: Optional[str]) -> Transaction:
+    def named(self, name: Any, kind: Optional[str]) -> Transaction:
+        """The open transaction, if that is its name and kind."""
         if self.open is None or self.open.transaction != name or kind not in (None, self.open.kind):
             raise Denial("state", f"transaction {name} is not open", "no-transaction")
         return self.open
 
     def _list(self, _args: Args, reply: Reply) -> None:
         reply.ok({"open": self.shown(), "records": self.records.all(), "history": self.history})
-
-
-def _snapshot() -> Dict[str, Any]:
-    try:
-        return rtnl.snapshot()
-    except rtnl.LibraryMissing as error:
-        raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error

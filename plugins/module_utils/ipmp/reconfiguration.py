@@ -1,0 +1,244 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dynamic reconfiguration as callers ask for it: query, prepare and commit a detach; attach (sections 14 and 15)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, Callable, Dict, List, Tuple
+
+from . import detach, health, rtnl
+from . import loop as loops
+from .arguments import Args, Denial, number, text
+from .control import Reply
+from .daemon import Daemon
+from .hardware import component as component_of
+from .placement import moves
+from .runtime import Nic, Runtime
+from .transactions import PREPARED, Transaction, Transactions
+
+
+class Reconfiguration:
+    """The steps; what is open and how it is undone is the business of ``transactions``."""
+
+    def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
+        self.daemon, self.transactions = daemon, transactions
+
+    def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
+        """Its part of the control protocol."""
+        return {
+            "detach-query": self._query,
+            "detach-prepare": self._prepare,
+            "detach-commit": self._commit,
+            "attach": self._attach,
+        }
+
+    @property
+    def runtime(self) -> Runtime:
+        """The daemon's."""
+        return self.daemon.runtime
+
+    # -- asking
+
+    def _component(self, args: Args) -> Tuple[Dict[str, Any], List[Nic]]:
+        name = text(args, "component")
+        record = self.transactions.records.read(name)
+        found = component_of(name, self.daemon.kernel.links)
+        names = found["interfaces"] if found["present"] else (record or found)["interfaces"]
+        nics = [self.runtime.nics.get(n) or self._stranger(n) for n in names]
+        if not found["present"] and record is None and not any(n in self.runtime.nics for n in names):
+            raise Denial("unknown", f"there is no interface or component {name}", "unknown-interface")
+        return found, nics
+
+    def _stranger(self, name: str) -> Nic:
+        link = self.daemon.kernel.links.get(name)
+        return Nic(name, present=link is not None, ifindex=link.ifindex if link is not None else 0)
+
+    def _judge(self, nics: List[Nic]) -> detach.Verdict:
+        links = self.daemon.kernel.links
+        held: Dict[int, List[str]] = {}
+        for address in self.daemon.requests.dump_addresses():
+            if not address.ip.startswith("fe80:"):
+                held.setdefault(address.ifindex, []).append(address.ip)
+        names = tuple(nic.name for nic in nics)
+        leavers = []
+        for nic in nics:
+            link = links.get(nic.name)
+            index = link.ifindex if link is not None else -1
+            leavers.append(
+                detach.Leaver(
+                    nic.name,
+                    nic.group,
+                    nic.usable,
+                    tuple(held.get(index, ())),
+                    next((k.name for k in links.values() if link is not None and k.ifindex == link.master), None),
+                    tuple(
+                        k.name for k in links.values() if k.parent == index and k.kind in ("vlan", "macvlan", "ipvlan")
+                    ),
+                )
+            )
+        survivors = {
+            g.name: [i.name for i in g.interfaces if i.name not in names and self.runtime.nics[i.name].usable]
+            for g in self.runtime.config.groups
+        }
+        return detach.judge(leavers, survivors, self.runtime.hosting, self.runtime.placed(without=names))
+
+    def _query(self, args: Args, reply: Reply) -> None:
+        found, nics = self._component(args)
+        force = bool(args.get("force"))
+        verdict = self._judge(nics)
+        detached = all(nic.detached for nic in nics)
+        reply.ok(
+            {
+                "component": found,
+                "allowed": detached or verdict.allowed(force),
+                "refusals": [] if detached else [r.as_dict() for r in verdict.refusals],
+                "moves": [m.as_dict() for m in verdict.moves],
+                "lost": list(verdict.lost) if verdict.lost and not detached else [],
+                "warnings": [] if detached else [*verdict.hard, *verdict.reasons],
+                "state": "detached" if detached else "attached",
+            }
+        )
+
+    # -- two phases
+
+    def _prepare(self, args: Args, reply: Reply) -> None:
+        self.transactions.must_be_idle()
+        found, nics = self._component(args)
+        if all(nic.detached for nic in nics):
+            raise Denial("state", f"{found['name']} is already detached", "already-detached")
+        force = bool(args.get("force"))
+        verdict = self._judge(nics)
+        if not verdict.allowed(force):
+            reasons = "; ".join((*verdict.hard, *verdict.reasons))
+            self.daemon.log("err", f"detach of {found['name']} refused: {reasons}")
+            raise Denial("refused", reasons, "min-redundancy", refusals=[r.as_dict() for r in verdict.refusals])
+        transaction = Transaction(
+            uuid.uuid4().hex[:12],
+            "detach",
+            found["name"],
+            [nic.name for nic in nics],
+            force=force,
+            hardware=str(args.get("hardware") or found["hardware"]),
+            confirm_timeout=number(args, "confirm_timeout", 0.0),
+            time=time.time(),
+            lost=list(verdict.lost),
+            hosting=dict(self.runtime.hosting),
+            failed={nic.name: nic.health.failed for nic in nics},
+            snapshot=_snapshot(),
+        )
+        self.transactions.begin(transaction)
+        self.daemon.log("info", f"detach of {transaction.component} begins, transaction {transaction.transaction}")
+        try:
+            failures = self._take_out(transaction, nics)
+        except Exception as error:  # whatever it is, the host must not stay in between
+            failures = [str(error) or type(error).__name__]
+        if failures:
+            self.transactions.undo("; ".join(failures), lambda answer: self._failed(reply, failures, answer))
+            return
+        messages = [f"{ip} is lost: no interface can take it" for ip in transaction.lost]
+        reply.ok(
+            {
+                "transaction": transaction.transaction,
+                "component": found,
+                "moves": transaction.moves,
+                "lost": transaction.lost,
+                "messages": messages,
+                "deadline": PREPARED,
+            }
+        )
+
+    def _take_out(self, transaction: Transaction, nics: List[Nic]) -> List[str]:
+        """Addresses away, then everything of ours off the NICs, then the links down. Returns what failed."""
+        self.transactions.write(transaction, "moving")
+        for nic in nics:
+            nic.leaving = True
+        failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
+        if failures:
+            return failures
+        self.transactions.write(transaction, "unplumbing")
+        for nic in nics:
+            if nic.name not in self.runtime.nics:
+                self.runtime.nics[nic.name] = nic
+            nic.leaving, nic.detached, nic.offline = False, True, False
+        failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
+        for nic in nics:
+            nic.mtu_before = nic.mtu_before or nic.mtu
+            failures += self.daemon.membership.unplumb(nic)
+        done = moves(transaction.hosting, self.runtime.hosting)
+        transaction.moves = [m.as_dict() for m in done if m.source in transaction.interfaces]
+        if not failures:
+            transaction.deadline = loops.boottime() + PREPARED
+            self.transactions.write(transaction, "prepared")
+            self.transactions.arm()
+        return failures
+
+    def _failed(self, reply: Reply, failures: List[str], answer: Dict[str, Any]) -> None:
+        reply.error(
+            "verify" if answer["differences"] else "internal",
+            f"a step failed and everything was put back: {'; '.join(failures)}",
+            differences=answer["differences"],
+        )
+
+    def _commit(self, args: Args, reply: Reply) -> None:
+        transaction = self.transactions.named(args.get("transaction"), "detach")
+        if transaction.state == "prepared":
+            if transaction.confirm_timeout > 0:
+                transaction.deadline = loops.boottime() + transaction.confirm_timeout
+                self.transactions.write(transaction, "committed")
+                self.transactions.arm()
+            else:
+                self.transactions.end(transaction, "confirmed")
+        reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
+
+    # -- attach
+
+    def _attach(self, args: Args, reply: Reply) -> None:
+        self.transactions.must_be_idle()
+        seconds = number(args, "wait_timeout", 60.0)
+        found, nics = self._component(args)
+        known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
+        messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
+        before = dict(self.runtime.hosting)
+        changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
+        for nic in nics:
+            nic.detached = nic.leaving = False
+            if nic in known and nic.group and nic.present and not nic.joined:
+                nic.health = health.suspect(nic.health, loops.now())
+        self.transactions.records.delete(found["name"])
+        for nic in nics:
+            if nic not in known:
+                self.runtime.nics.pop(nic.name, None)
+        self.daemon.settle(f"{found['name']} is attached")
+
+        def tell(held: bool) -> None:
+            done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
+            if held:
+                self.daemon.log("info", f"{found['name']} is attached")
+                reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
+                return
+            why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))
+            reply.error("timeout", f"after {seconds:.0f} s not everything is in place: {why}", moves=done)
+
+        self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
+
+    def _is_home(self, nic: Nic) -> bool:
+        """Fit, and with its own addresses unless they are not to come back."""
+        interface = self.runtime.interface(nic.name)
+        group = self.runtime.config.group_of(nic.name)
+        if interface is None or group is None:
+            return nic.present
+        if not nic.usable:
+            return False
+        if not self.runtime.config.failback(group) or nic.standby:
+            return True
+        return all(self.runtime.hosting.get(a.ip) == nic.name for a in interface.data_addresses)
+
+
+def _snapshot() -> Dict[str, Any]:
+    try:
+        return rtnl.snapshot()
+    except rtnl.LibraryMissing as error:
+        raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error
