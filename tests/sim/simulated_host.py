@@ -106,6 +106,7 @@ class Host:
         if verdict.allowed(force=False):
             nic.leaving = True
             self.settle()
+            assert name not in self.runtime.hosting.values(), f"{name} is taken down with addresses on it"
             nic.leaving, nic.detached, nic.offline, nic.joined = False, True, False, False
             self.settle()
             self.kernel.set_up(name, False)

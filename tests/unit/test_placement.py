@@ -139,6 +139,13 @@ CASES = (
         "S1=s B1=s C1=c",
     ),
     Case(
+        "KRN-10 guests that come with this very move",
+        "a: A1, b: B1, c: C1",
+        {"a": STANDBY, "b": FAILED, "c": OK},
+        "A1=a B1=b C1=c",
+        "A1=a B1=a C1=c",
+    ),
+    Case(
         "INV-1 its guests gone",
         "s: S1, b: B1, c: C1",
         {"s": STANDBY, "b": OK, "c": OK},

@@ -98,7 +98,7 @@ def _destination(
     members: Mapping[str, Member], loads: Mapping[str, int], source: str, owners: FrozenSet[str]
 ) -> Optional[str]:
     """The one sibling that takes everything from source, or where it stays when nobody can."""
-    candidates = [n for n in sorted(members) if members[n].usable and n != source]
+    candidates = [n for n in sorted(members) if members[n].usable]
     regular = [n for n in candidates if not members[n].standby]
     if _usable(members, source):  # a standby with data of its own; guests make it active, and it keeps them (KRN-10)
         candidates = regular if regular and not loads.get(source) else [source]
