@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, FrozenSet, List
 
 from .kernel import Kernel
 from .runtime import Nic, Runtime
-from .sysctl import Sysctls
+from .sysctl import Change, Sysctls
 
 
 class Membership:
@@ -18,17 +19,16 @@ class Membership:
     def __init__(self, root: str, kernel: Kernel, log: Callable[[str, str], None]) -> None:
         self.kernel, self.log = kernel, log
         self.sysctls = Sysctls(root)
-        if self.sysctls.warning:
-            log("err", self.sysctls.warning)
+        self._warn()
 
     def enter(self, runtime: Runtime) -> bool:
         """Everything that a plumbed member needs before it gets addresses. True: something was changed."""
         changed = False
         plumbed = [nic for nic in runtime.grouped() if nic.present and not nic.detached]
         if plumbed:
-            changed |= bool(self.sysctls.join_host())
+            changed |= bool(self._set(self.sysctls.join_host))
         for nic in plumbed:
-            changes = self.sysctls.join(nic.name)
+            changes = self._set(partial(self.sysctls.join, nic.name))
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
@@ -40,7 +40,16 @@ class Membership:
             if not nic.joined:
                 self._up(runtime, nic)
                 changed = True
+        self._warn()
         return changed
+
+    def _set(self, join: Callable[[], List[Change]]) -> List[Change]:
+        """Addresses come first: a NIC without its settings is better than an address without a NIC."""
+        try:
+            return join()
+        except OSError as error:
+            self.log("err", f"kernel settings are left as they are: {error}")
+            return []
 
     def leave(self, runtime: Runtime) -> bool:
         """Settings of NICs that are not members any more, after their addresses have gone."""
@@ -50,7 +59,13 @@ class Membership:
             self.sysctls.leave(name)
         if not members:
             gone += [""] if self.sysctls.leave_host() else []
+        self._warn()
         return bool(gone)
+
+    def _warn(self) -> None:
+        if self.sysctls.warning:
+            self.log("err", self.sysctls.warning)
+            self.sysctls.warning = None
 
     def unplumb(self, nic: Nic) -> List[str]:
         """A detached NIC: its own MTU, link down. Returns sentences about what failed."""

@@ -98,6 +98,7 @@ class Operations:
         transaction = self.transactions.accepts_apply(args.get("transaction"))
         config = read_config(self.daemon.root)
         self._admissible(config)
+        self._room_for_old_settings(config)
         seconds = number(args, "wait_timeout", 30.0)
         ours = frozenset(self.daemon.kernel.holders(plan.owned(config), frozenset(self.daemon.kernel.links)))
 
@@ -128,6 +129,18 @@ class Operations:
             return
         members = [nic for nic in self.runtime.grouped() if nic.plumbed]
         self.daemon.wait(min(seconds, LINK_WAIT), lambda: all(nic.health.link for nic in members), tell)
+
+    def _room_for_old_settings(self, config: Config) -> None:
+        if all(self.runtime.config.group_of(i.name) for g in config.groups for i in g.interfaces):
+            return
+        try:
+            self.daemon.membership.sysctls.check()
+        except OSError as error:
+            raise Denial(
+                "invalid",
+                "the kernel settings that new members have now could not be saved, and so not be put back one day: "
+                f"{error.filename or '/var/lib/ipmp'}: {error.strerror}; make it writable first",
+            ) from error
 
     def _admissible(self, config: Config) -> None:
         """What no look at the link is needed for: members must be free, present or not."""

@@ -50,7 +50,8 @@ class Sysctls:
     """Reads and writes the settings; what was there before is kept in ``ROOT/var/lib/ipmp/sysctl.json``.
 
     Saved values count for the boot in which they were saved. An interface that was made anew under an old name keeps
-    the values saved for that name. ``warning`` is a sentence when the saved values could not be read.
+    the values saved for that name. ``warning`` is a sentence when the saved values could not be read or written.
+    A new member whose values cannot be saved is an OSError; one that was here before comes back all the same.
     """
 
     def __init__(self, root: str = "/") -> None:
@@ -58,6 +59,7 @@ class Sysctls:
         self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         self.warning: Optional[str] = None
         self._saved = self._load()
+        self._known = dict(self._saved)  # all that was ever saved while this object lives
 
     def join(self, name: str) -> List[Change]:
         """Sets what a member needs and returns what that changed; nothing for an interface that is not there."""
@@ -126,8 +128,22 @@ class Sysctls:
             self.warning = f"{self._file}: the saved kernel settings cannot be read and will not be put back ({error})"
             return {}
 
+    def check(self) -> None:
+        """OSError if values could not be saved now."""
+        self._replace_file(self._saved)
+
     def _save(self, saved: Dict[str, Dict[str, str]]) -> None:
-        """Replaces the file, safe against a crash at any moment."""
+        try:
+            self._replace_file(saved)
+        except OSError as error:
+            if any(self._known.get(key) != values for key, values in saved.items()):
+                raise
+            self.warning = f"{self._file}: the kernel settings from before cannot be saved: {error.strerror}"
+        self._saved = saved
+        self._known.update(saved)
+
+    def _replace_file(self, saved: Dict[str, Dict[str, str]]) -> None:
+        """Safe against a crash at any moment."""
         self._file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=".sysctl.", dir=self._file.parent)
         try:
@@ -144,7 +160,6 @@ class Sysctls:
             os.fsync(directory)
         finally:
             os.close(directory)
-        self._saved = saved
 
 
 def forwards_ipv6(name: str) -> bool:

@@ -1,0 +1,145 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever ends a detach early, the kernel is as it was: judged by ip, sysctl and nft, not by the daemon."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Dict, Iterator
+
+import pytest
+
+from lab import Host, Lab, compare, describe, dump, inventory
+
+pytestmark = pytest.mark.kernel
+GROUP = {
+    "name": "lan",
+    "gateways": ["192.0.2.254"],
+    "interfaces": [
+        {"name": "eth1", "data_addresses": ["192.0.2.11/24", "2001:db8::11/64"], "mtu": 1400},
+        {"name": "eth2", "data_addresses": ["192.0.2.12/24"]},
+    ],
+}
+# Asks over the socket as a module would, with what the role has put on the host.
+CALL = """
+import json, sys
+sys.path.insert(0, "/usr/local/lib/ipmp")
+from ipmp.client import Client, ClientError, DaemonError
+try:
+    print(json.dumps(Client().call(sys.argv[1], **json.loads(sys.argv[2]))))
+except DaemonError as error:
+    print(json.dumps({"kind": error.kind, "message": error.message, **error.details}))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(describe(hosts=1, nics=2)) as made:
+        path = tmp_path_factory.mktemp("inventory") / "hosts.yml"
+        made.write_inventory(path, {"h1": {"ipmp_groups": [GROUP]}})
+        done = inventory.ansible(made.controller, "netpath.ipmp.setup", "-i", str(path))
+        assert done.returncode == 0, done.stdout + done.stderr
+        host = made.hosts["h1"]
+        # What a rollback has to restore although it is nobody's but an administrator's.
+        host.run("ip addr add 198.51.100.7/24 dev eth1; ip addr add 2001:db8:7::7/64 nodad dev eth1")
+        host.run("ip route add 203.0.113.0/24 via 198.51.100.1 dev eth1 proto static")
+        host.run("ip neigh add 192.0.2.200 lladdr 02:00:00:00:00:99 dev eth1 nud permanent")
+        yield made
+
+
+@pytest.fixture
+def host(lab: Lab) -> Host:
+    host = lab.hosts["h1"]
+    settled(host)
+    return host
+
+
+def settled(host: Host) -> None:
+    end = time.monotonic() + 60
+    while True:
+        status = call(host, "status")
+        home = all(a["interface"] == a["owner"] for a in status["addresses"])
+        tentative = "tentative" in host.run("ip -6 addr").stdout
+        if home and not tentative and status["transaction"] is None:
+            return
+        assert time.monotonic() < end, json.dumps(status, indent=1) + host.run("cat /run/ipmp/*.log").stdout
+        time.sleep(0.05)
+
+
+def call(host: Host, op: str, **args: Any) -> Dict[str, Any]:
+    answer: Dict[str, Any] = json.loads(host.run(["python3", "-c", CALL, op, json.dumps(args)]).stdout)
+    return answer
+
+
+def same(before: Any, host: Host) -> None:
+    assert compare(before, dump(host), nexthop_ids=False) == []
+
+
+def test_the_caller_changes_its_mind(host: Host) -> None:
+    before = dump(host)
+    prepared = call(host, "detach-prepare", component="eth1", confirm_timeout=60)
+    assert {(m["address"], m["to"]) for m in prepared["moves"]} == {("192.0.2.11", "eth2"), ("2001:db8::11", "eth2")}
+    assert compare(before, dump(host), nexthop_ids=False) != []
+    undone = call(host, "detach-rollback", transaction=prepared["transaction"])
+    assert (undone["rolled_back"], undone["differences"]) == (True, [])
+    settled(host)  # the kernel checks the link-local address anew
+    same(before, host)
+
+
+def test_nobody_confirms(host: Host) -> None:
+    before = dump(host)
+    prepared = call(host, "detach-prepare", component="eth1", confirm_timeout=1)
+    call(host, "detach-commit", transaction=prepared["transaction"])
+    settled(host)
+    same(before, host)
+    late = call(host, "detach-confirm", transaction=prepared["transaction"])
+    assert late["kind"] == "state"
+    assert "rolled back" in late["message"]
+
+
+def test_a_second_transaction_is_busy_and_has_no_effect(host: Host) -> None:
+    prepared = call(host, "detach-prepare", component="eth1", confirm_timeout=60)
+    between = dump(host)
+    for op, args in (("detach-prepare", {"component": "eth2"}), ("offline", {"interface": "eth2"}), ("apply", {})):
+        refused = call(host, op, **args)
+        assert (refused["kind"], refused["transaction"]) == ("busy", prepared["transaction"]), refused
+    same(between, host)
+    call(host, "detach-rollback", transaction=prepared["transaction"])
+
+
+def test_a_step_that_cannot_be_journalled_is_not_done_and_those_before_it_are_undone(host: Host) -> None:
+    before = dump(host)
+    endings = set()
+    try:
+        for pages in range(1, 40):
+            host.run(f"mount -t tmpfs -o size={4 * pages}k,nr_inodes=20 full /var/lib/ipmp")
+            answer = call(host, "detach-prepare", component="eth1", confirm_timeout=60)
+            if "transaction" in answer:
+                call(host, "detach-rollback", transaction=answer["transaction"])
+            settled(host)
+            same(before, host)
+            endings.add(
+                "done" if "transaction" in answer else "put back" if "put back" in answer["message"] else "not begun"
+            )
+            host.run("umount /var/lib/ipmp")
+            if "transaction" in answer:
+                break
+    finally:
+        host.run("umount /var/lib/ipmp", check=False)
+    assert endings == {"not begun", "put back", "done"}
+
+
+def test_a_daemon_killed_in_a_prepared_detach_undoes_it_in_time(host: Host) -> None:
+    before = dump(host)
+    prepared = call(host, "detach-prepare", component="eth1", confirm_timeout=2)
+    call(host, "detach-commit", transaction=prepared["transaction"])
+    host.run(["pkill", "-9", "-f", "in[.]mpathd"])
+    host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
+    end = time.monotonic() + 30
+    while host.run(["ipmpstat", "-g"], check=False).returncode and time.monotonic() < end:
+        time.sleep(0.05)
+    assert call(host, "status")["transaction"]["transaction"] == prepared["transaction"]
+    settled(host)
+    same(before, host)
