@@ -206,6 +206,14 @@ def test_nexthop_ids_are_unique_and_stable_and_in_our_range(one: Wish, other: Wi
         assert ids.get(hop, ident) == ident
 
 
+def test_ids_that_collide_are_moved_apart_within_our_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "crc32", lambda _key: 0xFFFFFE)
+    want = wanted_for(HOME)
+    ids = {*want.nexthops, *want.nexthop_groups}
+    assert len(ids) == 6, "a way out for each of two members and families, and a group for each family"
+    assert all(ident in RESERVED for ident in ids)
+
+
 @MANY
 @given(wishes())
 def test_only_active_members_carry_traffic(wish: Wish) -> None:
