@@ -143,3 +143,30 @@ def test_a_daemon_killed_in_a_prepared_detach_undoes_it_in_time(host: Host) -> N
     assert call(host, "status")["transaction"]["transaction"] == prepared["transaction"]
     settled(host)
     same(before, host)
+
+
+def test_a_configuration_that_nobody_confirms_is_put_back(host: Host) -> None:
+    before, path = dump(host), "/etc/hostname.eth2"
+    text = host.read_file(path)
+    prepared = call(host, "apply-prepare", previous={path: text}, confirm_timeout=2)
+    host.write_file(path, text.replace("192.0.2.12", "192.0.2.13"))
+    applied = call(host, "apply", transaction=prepared["transaction"])
+    assert {"address": "192.0.2.13", "from": None, "to": "eth2"} in applied["moves"]
+    assert host.run("ip -4 addr show dev eth2").stdout.count("192.0.2.13/32") == 1
+    settled(host)
+    assert host.read_file(path) == text
+    same(before, host)
+
+
+def test_a_configuration_that_is_confirmed_stays(host: Host) -> None:
+    path = "/etc/hostname.eth2"
+    text = host.read_file(path)
+    prepared = call(host, "apply-prepare", previous={path: text}, confirm_timeout=1)
+    host.write_file(path, text.replace("192.0.2.12", "192.0.2.13"))
+    call(host, "apply", transaction=prepared["transaction"])
+    assert call(host, "apply-confirm", transaction=prepared["transaction"])["changed"] is True
+    assert call(host, "apply-confirm", transaction=prepared["transaction"])["changed"] is False
+    time.sleep(1.5)
+    assert "192.0.2.13/32" in host.run("ip -4 addr show dev eth2").stdout
+    host.write_file(path, text)
+    call(host, "apply")
