@@ -25,6 +25,7 @@ NEEDED = {
     "ipv4/conf/{}/arp_announce": "2",
     "ipv4/conf/{}/arp_filter": "0",
     "ipv4/conf/{}/rp_filter": "0",
+    "ipv4/conf/{}/promote_secondaries": "1",
     "ipv4/conf/{}/ignore_routes_with_linkdown": "1",
     "ipv6/conf/{}/ignore_routes_with_linkdown": "1",
     "ipv6/conf/{}/keep_addr_on_down": "1",

@@ -19,6 +19,7 @@ from .announce import Announcer
 from .events import Publisher
 from .fastpath import EventSocket, Overrun, Requests
 from .files import read_config
+from .foreign import ForeignRoutes
 from .health import Note
 from .hotpath import HotPath, frames_for
 from .kernel import Kernel
@@ -68,6 +69,7 @@ class Daemon:
         self.links = Links(self.runtime, self.kernel)
         self.announcer = Announcer()
         self.hot = HotPath(self.kernel, self.announcer)
+        self.foreign = ForeignRoutes(self.runtime, self.kernel)
         self.membership = Membership(root, self.kernel, self.log)
         self.proofs = Proofs(self.runtime, self.loop, self._proved)
         self.events = EventSocket()
@@ -131,6 +133,7 @@ class Daemon:
         """Put the host back as it was before us: everything of ours goes, what was taken over returns."""
         for held in self.taken_over:
             self.kernel.give_back(held)
+        self.record -= {held.ip for held in self.taken_over}  # they are not ours any more
         return self.reconfigure(Config()).changed
 
     def close(self) -> None:
@@ -230,6 +233,8 @@ class Daemon:
         now = loops.now()
         repaired = False
         for nic in self.runtime.grouped():
+            if not nic.present or nic.detached:
+                continue
             was_failed = nic.health.failed
             nic.health, notes = health.tick(nic.health, nic.name, nic.group, now)
             self.notes(notes)
@@ -264,8 +269,12 @@ class Daemon:
         steps = plan.steps(self.kernel.observe(self.record), target)
         self.runtime.hosting = after
         self.taken_over += [s.address for s in steps if isinstance(s, plan.DelAddress) and not s.address.ours]
-        failures = self.kernel.execute(steps)
         done = moves(before, after)
+        left_behind = {s.address.nic for s in steps if isinstance(s, plan.DelAddress)}
+        if left_behind:
+            self.foreign.remember()
+        failures = self.kernel.execute(steps)
+        self.foreign.restore(left_behind | {m.source for m in done if m.source})
         news: Dict[str, Optional[str]] = {m.address: m.target for m in done if m.target}
         news.update({s.ip: s.nic for s in steps if isinstance(s, plan.Announce)})
         self._announce(news)
@@ -293,11 +302,15 @@ class Daemon:
         if done:
             self.publisher.emit(self.runtime, "move", moves=[m.as_dict() for m in done], reason=cause)
         self.hot.forget()
-        self.later("prepare", 0.02, lambda: self.hot.prepare(self.runtime))
+        self.later("prepare", 0.02, self._prepare)
         self._await_deadline()
         self.later("save", 0.0, self.save)
         self._wake()
         self.settled()
+
+    def _prepare(self) -> None:
+        self.foreign.remember()
+        self.hot.prepare(self.runtime)
 
     def _report(self, cause: str, done: Tuple[Move, ...]) -> None:
         """Solaris' lines about addresses that moved (FAIL-7, REP-8, FO-7)."""

@@ -34,9 +34,17 @@ class Kernel:
     def observe(self, record: AbstractSet[str]) -> plan.Observed:
         """What is there now. record: addresses that are ours although the kernel may not keep our mark."""
         names = {link.ifindex: name for name, link in self.links.items()}
+        addresses = self.requests.dump_addresses()
+        marks = any(a.proto for a in addresses)  # a kernel that keeps marks has its own on the loopback
         held = frozenset(
-            plan.Held(names[a.ifindex], a.ip, a.prefixlen, a.proto == nl.PROTO or (a.proto == 0 and a.ip in record))
-            for a in self.requests.dump_addresses()
+            plan.Held(
+                names[a.ifindex],
+                a.ip,
+                a.prefixlen,
+                a.proto == nl.PROTO or (not marks and a.ip in record),
+                a.broadcast,
+            )
+            for a in addresses
             if a.ifindex in names
         )
         hops: Dict[int, plan.Nexthop] = {}
@@ -61,7 +69,10 @@ class Kernel:
         """An address that was taken over returns as it was, prefix route included."""
         index = self._index(held.nic)
         if index:
-            self.requests.batch([nl.addr_add(index, held.ip, held.prefixlen, noprefixroute=False, nodad=True, proto=0)])
+            message = nl.addr_add(
+                index, held.ip, held.prefixlen, noprefixroute=False, broadcast=held.broadcast, proto=0
+            )
+            self.requests.batch([message])
 
     def execute(self, steps: Sequence[plan.Step]) -> List[str]:
         """Carry the steps out in order; returns a sentence for each that failed. Announcements are not ours to make."""

@@ -25,7 +25,7 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_CAPPED = 0x1, 0x4, 0x10, 0x100
-NLM_F_REPLACE, NLM_F_CREATE, NLM_F_DUMP = 0x100, 0x400, 0x300
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_DUMP = 0x100, 0x200, 0x400, 0x300
 
 IFF_UP, IFF_LOOPBACK = 0x1, 0x8
 IFA_F_NODAD, IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_NOPREFIXROUTE = 0x02, 0x20, 0x40, 0x200
@@ -175,12 +175,36 @@ def route_replace(
     if prefsrc is not None:
         found.append(_attribute(7, _packed(prefsrc)))
     flags = RTNH_F_ONLINK if onlink else 0
-    return _route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, dst, table, kind, scope, metric, flags, found)
+    request = NLM_F_CREATE | NLM_F_REPLACE
+    return _route(RTM_NEWROUTE, request, dst, table, kind, scope, metric, PROTO, flags, found)
+
+
+def route_add(
+    dst: str,
+    *,
+    ifindex: int,
+    gateway: Optional[str],
+    onlink: bool,
+    table: int,
+    scope: int,
+    metric: int,
+    prefsrc: Optional[str],
+    protocol: int,
+) -> bytes:
+    """Creates somebody else's unicast route, under its own protocol; one that is there already is left alone."""
+    found = [_attribute(4, U32.pack(ifindex))]
+    if gateway is not None:
+        found.append(_attribute(5, _packed(gateway)))
+    if prefsrc is not None:
+        found.append(_attribute(7, _packed(prefsrc)))
+    flags = RTNH_F_ONLINK if onlink else 0
+    request = NLM_F_CREATE | NLM_F_EXCL
+    return _route(RTM_NEWROUTE, request, dst, table, UNICAST, scope, metric, protocol, flags, found)
 
 
 def route_del(dst: str, *, table: int = TABLE_MAIN, kind: int = UNICAST, metric: int = 0) -> bytes:
     """Deletes the first route to ``dst`` in ``table`` with that metric (0: any), if it is ours."""
-    return _route(RTM_DELROUTE, 0, dst, table, kind, SCOPE_NOWHERE, metric, 0, [])
+    return _route(RTM_DELROUTE, 0, dst, table, kind, SCOPE_NOWHERE, metric, PROTO, 0, [])
 
 
 def _route(
@@ -191,6 +215,7 @@ def _route(
     kind: int,
     scope: int,
     metric: int,
+    protocol: int,
     flags: int,
     found: List[bytes],
 ) -> bytes:
@@ -201,7 +226,7 @@ def _route(
     if metric:
         found.append(_attribute(6, U32.pack(metric)))
     af = AF_OF[6 if ":" in ip else 4]
-    body = ROUTE_BODY.pack(af, int(length), 0, 0, table if table < 256 else 0, PROTO, scope, kind, flags)
+    body = ROUTE_BODY.pack(af, int(length), 0, 0, table if table < 256 else 0, protocol, scope, kind, flags)
     return _message(message, request, body, found)
 
 

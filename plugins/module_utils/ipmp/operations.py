@@ -183,7 +183,8 @@ class Operations:
             raise Denial("state", f"{nic.name} is not offline", "not-offline")
         interface = self.runtime.interface(nic.name)
         nic.offline = False
-        self.runtime.wishes.update({a.ip: nic.name for a in interface.data_addresses} if interface else {})  # OFF-7
+        if interface is not None and not nic.standby:
+            self.runtime.wishes.update({a.ip: nic.name for a in interface.data_addresses})  # OFF-7, FB-4
         done = self.daemon.settle(f"{nic.name} is brought online")
         reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
 

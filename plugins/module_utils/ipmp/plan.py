@@ -40,6 +40,7 @@ class Held(NamedTuple):
     ip: str
     prefixlen: int
     ours: bool
+    broadcast: Optional[str] = None
 
 
 class Nexthop(NamedTuple):

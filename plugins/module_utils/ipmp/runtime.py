@@ -92,6 +92,8 @@ class Runtime:
         nics: Dict[str, Nic] = {}
         for interface in config.interfaces():
             nic = self.nics.get(interface.name) or Nic(interface.name, since=now)
+            if nic.group and not interface.group:  # nobody watches it any more (LOOP-6)
+                nic.health, nic.offline, nic.held_back = Health(), False, False
             nic.group, nic.standby = interface.group, interface.standby
             nics[interface.name] = nic
         self.config, self.nics = config, nics
@@ -168,6 +170,7 @@ class Runtime:
         return {
             "signatures": self.signatures,
             "wishes": self.wishes,
+            "hosting": self.hosting,
             "nics": {
                 nic.name: {
                     "offline": nic.offline,
@@ -196,6 +199,9 @@ class Runtime:
         """Take over what ``dump`` wrote, for the NICs that are still configured."""
         self.signatures.update({g: s for g, s in saved.get("signatures", {}).items() if g in self.signatures})
         self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
+        # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
+        declared = {a.ip for g in self.config.groups for _owner, a in g.data_addresses}
+        self.hosting = {ip: nic for ip, nic in saved.get("hosting", {}).items() if ip in declared}
         for name, known in saved.get("nics", {}).items():
             nic = self.nics.get(name)
             if nic is None:
