@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Dict, Iterator
+from typing import Any, Iterator
 
 import pytest
+from asking import call
 
 from lab import Host, Lab, compare, describe, dump, inventory
 
@@ -22,16 +23,6 @@ GROUP = {
         {"name": "eth2", "data_addresses": ["192.0.2.12/24"]},
     ],
 }
-# Asks over the socket as a module would, with what the role has put on the host.
-CALL = """
-import json, sys
-sys.path.insert(0, "/usr/local/lib/ipmp")
-from ipmp.client import Client, ClientError, DaemonError
-try:
-    print(json.dumps(Client().call(sys.argv[1], **json.loads(sys.argv[2]))))
-except DaemonError as error:
-    print(json.dumps({"kind": error.kind, "message": error.message, **error.details}))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +57,6 @@ def settled(host: Host) -> None:
             return
         assert time.monotonic() < end, json.dumps(status, indent=1) + host.run("cat /run/ipmp/*.log").stdout
         time.sleep(0.05)
-
-
-def call(host: Host, op: str, **args: Any) -> Dict[str, Any]:
-    answer: Dict[str, Any] = json.loads(host.run(["python3", "-c", CALL, op, json.dumps(args)]).stdout)
-    return answer
 
 
 def same(before: Any, host: Host) -> None:

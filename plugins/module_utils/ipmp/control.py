@@ -16,6 +16,7 @@ import grp
 import os
 import select
 import socket
+import time
 import traceback
 from typing import Any, Callable, Dict, List, Optional
 
@@ -147,11 +148,7 @@ class ControlServer:
         # for somebody may have removed the lock's file.
         lock = os.open(os.path.join(directory, "in.mpathd.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = os.read(lock, 20).strip()
-                raise AlreadyRunning(int(text) if text.isdigit() else 0) from None
+            _take(lock)
             os.ftruncate(lock, 0)
             os.pwrite(lock, b"%d\n" % os.getpid(), 0)
             self._remove_stale(directory)
@@ -237,6 +234,18 @@ class ControlServer:
     def _accept_again(self) -> None:
         if self._listener is not None:
             self.loop.modify_fd(self._listener.fileno(), _loop.READ)
+
+
+def _take(lock: int) -> None:
+    """The lock, also from one that is just dying: a daemon that was killed holds it until it is gone."""
+    for patience in (0.1,) * 10 + (0.0,):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(patience)
+    text = os.pread(lock, 20, 0).strip()
+    raise AlreadyRunning(int(text) if text.isdigit() else 0)
 
 
 class _Connection:
