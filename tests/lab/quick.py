@@ -20,9 +20,9 @@ KINDS = ("mount", "net", "uts", "ipc", "pid")
 SCRIPT = """
 mount -t tmpfs -o mode=755 tmpfs /mnt
 for folder in etc var usr/local root; do
-    mkdir -p /mnt/up/$folder /mnt/work/$folder
+    mkdir -p /mnt/up/$folder /mnt/scratch/$folder
     chmod --reference=/$folder /mnt/up/$folder
-    mount -t overlay -o lowerdir=/$folder,upperdir=/mnt/up/$folder,workdir=/mnt/work/$folder overlay /$folder
+    mount -t overlay -o lowerdir=/$folder,upperdir=/mnt/up/$folder,workdir=/mnt/scratch/$folder overlay /$folder
 done
 umount -l /mnt
 mount -t tmpfs -o mode=755 tmpfs /run
