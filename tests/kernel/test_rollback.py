@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from typing import Any, Iterator
 
@@ -25,6 +26,14 @@ GROUP = {
 }
 
 
+ADMINISTRATORS = (  # what a rollback has to restore although it is not ours
+    "ip addr add 198.51.100.7/24 dev eth1",
+    "ip addr add 2001:db8:7::7/64 nodad dev eth1",
+    "ip route add 203.0.113.0/24 via 198.51.100.1 dev eth1 proto static",
+    "ip neigh replace 192.0.2.200 lladdr 02:00:00:00:00:99 dev eth1 nud permanent",
+)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(describe(hosts=1, nics=2)) as made:
@@ -33,10 +42,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         done = inventory.ansible(made.controller, "netpath.ipmp.setup", "-i", str(path))
         assert done.returncode == 0, done.stdout + done.stderr
         host = made.hosts["h1"]
-        # What a rollback has to restore although it is nobody's but an administrator's.
-        host.run("ip addr add 198.51.100.7/24 dev eth1; ip addr add 2001:db8:7::7/64 nodad dev eth1")
-        host.run("ip route add 203.0.113.0/24 via 198.51.100.1 dev eth1 proto static")
-        host.run("ip neigh add 192.0.2.200 lladdr 02:00:00:00:00:99 dev eth1 nud permanent")
+        for line in ADMINISTRATORS:
+            host.run(line)
         yield made
 
 
@@ -156,3 +163,26 @@ def test_a_configuration_that_is_confirmed_stays(host: Host) -> None:
     assert "192.0.2.13/32" in host.run("ip -4 addr show dev eth2").stdout
     host.write_file(path, text)
     call(host, "apply")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_daemon_killed_at_a_random_moment_of_a_detach_ends_as_before(host: Host, seed: int) -> None:
+    before = dump(host)
+    moment = random.Random(seed).uniform(0.1, 0.5)
+    host.run(f"(sleep {moment:.3f}; pkill -9 -f in[.]mpathd) & cfgadm -c unconfigure eth1 >/dev/null 2>&1; wait")
+    host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
+    end = time.monotonic() + 30
+    while call(host, "ping").get("kind") == "unreachable":
+        assert time.monotonic() < end, host.run("cat /var/log/mpathd.log").stdout
+        time.sleep(0.05)
+    held = host.run("ip addr show dev eth1; ip addr show dev eth2").stdout
+    assert [ip for ip in ("192.0.2.11/32", "2001:db8::11/128", "192.0.2.12/32") if ip not in held] == []
+    if call(host, "status")["transaction"] is not None:
+        call(host, "detach-rollback")
+    elif any(i["state"] == "detached" for i in call(host, "status")["interfaces"]):
+        assert "kind" not in call(host, "attach", component="eth1")
+        # It was finished, and a card that comes back does not bring what an administrator had put on it.
+        for line in ADMINISTRATORS:
+            host.run(line, check=False)
+    settled(host)
+    same(before, host)
