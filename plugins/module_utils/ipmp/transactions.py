@@ -144,7 +144,7 @@ class Transactions:
                 return
             reason = f": it was rolled back ({past['reason']})" if past else ""
             raise Denial("state", f"transaction {name} is not open{reason}", "no-transaction")
-        self.end(self.open, "confirmed")
+        self.end(self.named(name, None), "confirmed")
         reply.ok({"changed": True, "state": "confirmed", "moves": []})
 
     def _extend(self, args: Args, reply: Reply) -> None:
@@ -352,9 +352,11 @@ class Transactions:
             self._timer = self.daemon.loop.call_later(min(left, 5.0), self.arm)
 
     def named(self, name: Any, kind: Optional[str]) -> Transaction:
-        """The open transaction, if that is its name and kind."""
+        """The open transaction, if that is its name and kind, and it may still go on: an undoing is not stopped."""
         if self.open is None or self.open.transaction != name or kind not in (None, self.open.kind):
             raise Denial("state", f"transaction {name} is not open", "no-transaction")
+        if self.open.state == "rolling-back":
+            raise Denial("state", f"transaction {name} is being rolled back: {self.open.reason}", "no-transaction")
         return self.open
 
     def _list(self, _args: Args, reply: Reply) -> None:
