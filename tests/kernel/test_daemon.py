@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator
 import pytest
 from asking import call
 
-from lab import Lab, describe, inventory
+from lab import Host, Lab, describe, inventory
 
 pytestmark = pytest.mark.kernel
 GROUP = {
@@ -64,3 +64,29 @@ def test_what_is_being_rolled_back_cannot_be_confirmed(lab: Lab) -> None:
     told = call(host, "transactions")
     assert [t["state"] for t in told["history"] if t["transaction"] == name] == ["rolled_back"]
     assert told["records"] == []
+
+
+def cpu_seconds(host: Host) -> float:
+    pid = call(host, "ping")["pid"]
+    fields = host.run(["cat", f"/proc/{pid}/stat"]).stdout.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_a_flapping_nic_that_is_taken_out_leaves_no_busy_daemon(lab: Lab) -> None:
+    host, nic = lab.hosts["h1"], lab.nic("h1", "eth1")
+    for _ in range(3):
+        nic.pull()
+        eventually(lambda: "DOWN" in link(host), "link down")
+        nic.plug()
+        eventually(lambda: "DOWN" not in link(host), "link up")
+    nic.take_out()
+    time.sleep(61)  # past the end of the damping, which nobody waits for any more
+    before = cpu_seconds(host)
+    time.sleep(4)
+    assert cpu_seconds(host) - before < 2
+    nic.put_back()
+
+
+def link(host: Host) -> str:
+    status = call(host, "status")
+    return next(i["link"] for i in status["interfaces"] if i["name"] == "eth1").upper()

@@ -232,9 +232,7 @@ class Daemon:
         """Time passed for flap damping and overdue proofs."""
         now = loops.now()
         repaired = False
-        for nic in self.runtime.grouped():
-            if not nic.present or nic.detached:
-                continue
+        for nic in self._ticking():
             was_failed = nic.health.failed
             nic.health, notes = health.tick(nic.health, nic.name, nic.group, now)
             self.notes(notes)
@@ -246,10 +244,14 @@ class Daemon:
         else:
             self._await_deadline()
 
+    def _ticking(self) -> List[Nic]:
+        """Members for which time means something: one that is not there neither settles nor proves anything."""
+        return [nic for nic in self.runtime.grouped() if nic.present and not nic.detached]
+
     def _await_deadline(self) -> None:
         """The next moment at which time alone changes a NIC's health."""
         self.proofs.refresh()
-        deadlines = [nic.health.deadline for nic in self.runtime.grouped() if nic.health.deadline is not None]
+        deadlines = [nic.health.deadline for nic in self._ticking() if nic.health.deadline is not None]
         if deadlines:
             self.later("tick", max(0.0, min(deadlines) - loops.now()), self._tick)
 
