@@ -246,7 +246,7 @@ class Daemon:
 
     def _ticking(self) -> List[Nic]:
         """Members for which time means something: one that is not there neither settles nor proves anything."""
-        return [nic for nic in self.runtime.grouped() if nic.present and not nic.detached]
+        return [nic for nic in self.runtime.grouped() if nic.attached]
 
     def _await_deadline(self) -> None:
         """The next moment at which time alone changes a NIC's health."""

@@ -37,7 +37,6 @@ class Publisher:
             for nic in runtime.nics.values()
         }
         groups = {g.name: (runtime.group_state(g), tuple(i.name for i in g.interfaces)) for g in runtime.config.groups}
-        turned: List[Tuple[str, Optional[str], str]] = []
         before = self._interfaces or {}
         if interfaces != self._interfaces or groups != self._groups:
             runtime.generation += 1
@@ -54,7 +53,7 @@ class Publisher:
                     flags=list(state[3]),
                     reason=nic.reason,
                 )
-        turned += self._groups_changed(runtime, groups)
+        turned = self._groups_changed(runtime, groups)
         self._interfaces, self._groups = interfaces, groups
         return turned
 

@@ -40,7 +40,7 @@ class ForeignRoutes:
         lost: List[RouteEvent] = []
         for name in names:
             nic = self.runtime.nics.get(name)
-            if nic is not None and nic.present and nic.joined and not nic.detached:
+            if nic is not None and nic.attached and nic.joined:
                 lost += [r for r in self._routes.get(name, ()) if r.ifindex == nic.ifindex]
         if not lost:
             return

@@ -161,6 +161,10 @@ class Kernel:
             prefsrc=route.src,
         )
 
+    def name_of(self, ifindex: int) -> Optional[str]:
+        """The name of the interface with that index, or None."""
+        return next((name for name, link in self.links.items() if link.ifindex == ifindex), None)
+
     def _index(self, name: Optional[str]) -> int:
         link = self.links.get(name) if name else None
         return link.ifindex if link else 0

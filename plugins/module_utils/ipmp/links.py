@@ -53,7 +53,6 @@ class Links:
         if nic is None:
             return
         nic.mtu, nic.mac = link.mtu, link.mac
-        nic.permanent_mac = link.permanent_mac or nic.permanent_mac
         if not nic.present or nic.ifindex != link.ifindex:
             self._appeared(nic, link.ifindex, starting)
         else:
@@ -64,7 +63,7 @@ class Links:
         self._ask(self.runtime.grouped())
 
     def _ask(self, nics: Iterable[Nic]) -> None:
-        watched = [nic for nic in nics if nic.group and nic.present and nic.joined and not nic.detached]
+        watched = [nic for nic in nics if nic.group and nic.attached and nic.joined]
         found = self.kernel.requests.carriers([nic.ifindex for nic in watched])
         for nic in watched:
             carrier = found[nic.ifindex]

@@ -24,7 +24,7 @@ class Membership:
     def enter(self, runtime: Runtime) -> bool:
         """Everything that a plumbed member needs before it gets addresses. True: something was changed."""
         changed = False
-        plumbed = [nic for nic in runtime.grouped() if nic.present and not nic.detached]
+        plumbed = [nic for nic in runtime.grouped() if nic.attached]
         if plumbed:
             changed |= bool(self._set(self.sysctls.join_host))
         for nic in plumbed:

@@ -165,15 +165,9 @@ def route_replace(
 
     Either ``nhid`` or ``ifindex`` (with or without ``gateway``). IPv6 has no scopes and takes metric 0 for 1024.
     """
-    found = []
+    found = _way(ifindex, gateway, prefsrc)
     if nhid is not None:
         found.append(_attribute(30, U32.pack(nhid)))
-    if ifindex is not None:
-        found.append(_attribute(4, U32.pack(ifindex)))
-    if gateway is not None:
-        found.append(_attribute(5, _packed(gateway)))
-    if prefsrc is not None:
-        found.append(_attribute(7, _packed(prefsrc)))
     flags = RTNH_F_ONLINK if onlink else 0
     request = NLM_F_CREATE | NLM_F_REPLACE
     return _route(RTM_NEWROUTE, request, dst, table, kind, scope, metric, PROTO, flags, found)
@@ -192,11 +186,7 @@ def route_add(
     protocol: int,
 ) -> bytes:
     """Creates somebody else's unicast route, under its own protocol; one that is there already is left alone."""
-    found = [_attribute(4, U32.pack(ifindex))]
-    if gateway is not None:
-        found.append(_attribute(5, _packed(gateway)))
-    if prefsrc is not None:
-        found.append(_attribute(7, _packed(prefsrc)))
+    found = _way(ifindex, gateway, prefsrc)
     flags = RTNH_F_ONLINK if onlink else 0
     request = NLM_F_CREATE | NLM_F_EXCL
     return _route(RTM_NEWROUTE, request, dst, table, UNICAST, scope, metric, protocol, flags, found)
@@ -205,6 +195,17 @@ def route_add(
 def route_del(dst: str, *, table: int = TABLE_MAIN, kind: int = UNICAST, metric: int = 0) -> bytes:
     """Deletes the first route to ``dst`` in ``table`` with that metric (0: any), if it is ours."""
     return _route(RTM_DELROUTE, 0, dst, table, kind, SCOPE_NOWHERE, metric, PROTO, 0, [])
+
+
+def _way(ifindex: Optional[int], gateway: Optional[str], prefsrc: Optional[str]) -> List[bytes]:
+    found = []
+    if ifindex is not None:
+        found.append(_attribute(4, U32.pack(ifindex)))
+    if gateway is not None:
+        found.append(_attribute(5, _packed(gateway)))
+    if prefsrc is not None:
+        found.append(_attribute(7, _packed(prefsrc)))
+    return found
 
 
 def _route(

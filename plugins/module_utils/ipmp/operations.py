@@ -30,7 +30,6 @@ class Operations:
 
     def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
         self.daemon, self.transactions = daemon, transactions
-        self.released = False
         self._table: Dict[str, Callable[[Args, Reply], None]] = {
             "ping": self._ping,
             "status": self._status,
@@ -148,8 +147,7 @@ class Operations:
             for interface in group.interfaces:
                 link = self.daemon.kernel.links.get(interface.name)
                 if link is not None and link.master:
-                    names = [n for n, k in self.daemon.kernel.links.items() if k.ifindex == link.master]
-                    master = names[0] if names else f"interface {link.master}"
+                    master = self.daemon.kernel.name_of(link.master) or f"interface {link.master}"
                     raise Denial(
                         "invalid",
                         f"interface {interface.name} of group {group.name} belongs to {master}; "
@@ -191,7 +189,6 @@ class Operations:
     def _release(self, _args: Args, reply: Reply) -> None:
         self.transactions.must_be_idle()
         changed = self.daemon.release()
-        self.released = True
         reply.ok({"changed": changed})
         self.daemon.loop.call_later(0.1, self.daemon.loop.stop)
 

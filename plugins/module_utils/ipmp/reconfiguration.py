@@ -73,7 +73,7 @@ class Reconfiguration:
                     nic.group,
                     nic.usable,
                     tuple(held.get(index, ())),
-                    next((k.name for k in links.values() if link is not None and k.ifindex == link.master), None),
+                    self.daemon.kernel.name_of(link.master) if link is not None else None,
                     tuple(
                         k.name for k in links.values() if k.parent == index and k.kind in ("vlan", "macvlan", "ipvlan")
                     ),

@@ -10,8 +10,8 @@ by ``daemon`` and ``transactions``. What must survive a restart (not a reboot) i
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
 
 from . import placement
 from .health import Health
@@ -31,7 +31,6 @@ class Nic:
     present: bool = False
     ifindex: int = 0  # when not present: that of the last time, or 0
     mac: str = ""
-    permanent_mac: str = ""
     mtu: int = 0
     joined: bool = False  # its link and settings have been made those of a member
     mtu_before: int = 0  # what the MTU was when it joined
@@ -43,9 +42,14 @@ class Nic:
     since: float = 0.0  # unix time of the last change of state
 
     @property
+    def attached(self) -> bool:
+        """There, and not taken out by a transaction."""
+        return self.present and not self.detached
+
+    @property
     def plumbed(self) -> bool:
         """Could hold addresses."""
-        return self.present and not self.detached and not self.offline
+        return self.attached and not self.offline
 
     @property
     def usable(self) -> bool:
@@ -100,9 +104,12 @@ class Runtime:
         for group in config.groups:
             self.signatures.setdefault(group.name, random.getrandbits(16) << 48)
         self.signatures = {g.name: self.signatures[g.name] for g in config.groups}
-        declared = {a.ip for g in config.groups for _owner, a in g.data_addresses}
+        declared = self._declared()
         self.hosting = {ip: nic for ip, nic in self.hosting.items() if ip in declared}
         self.wishes = {ip: nic for ip, nic in self.wishes.items() if ip in declared and nic in nics}
+
+    def _declared(self) -> FrozenSet[str]:
+        return frozenset(a.ip for g in self.config.groups for _owner, a in g.data_addresses)
 
     def grouped(self) -> Iterator[Nic]:
         """Members of groups."""
@@ -181,15 +188,7 @@ class Runtime:
                     "ifindex": nic.ifindex,
                     "mac": nic.mac,
                     "since": nic.since,
-                    "health": {
-                        "link": nic.health.link,
-                        "failed": nic.health.failed,
-                        "ups": nic.health.ups,
-                        "damped_until": nic.health.damped_until,
-                        "proving_since": nic.health.proving_since,
-                        "failures": nic.health.failures,
-                        "reason": nic.health.reason,
-                    },
+                    "health": asdict(nic.health),
                 }
                 for nic in self.nics.values()
             },
@@ -200,7 +199,7 @@ class Runtime:
         self.signatures.update({g: s for g, s in saved.get("signatures", {}).items() if g in self.signatures})
         self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
         # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
-        declared = {a.ip for g in self.config.groups for _owner, a in g.data_addresses}
+        declared = self._declared()
         self.hosting = {ip: nic for ip, nic in saved.get("hosting", {}).items() if ip in declared}
         for name, known in saved.get("nics", {}).items():
             nic = self.nics.get(name)

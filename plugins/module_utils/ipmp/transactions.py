@@ -24,7 +24,7 @@ from .files import locked, read_config, write_files
 from .journal import Journal, JournalError, Records
 from .model import ConfigError
 from .placement import moves
-from .runtime import Runtime
+from .runtime import Nic, Runtime
 
 PREPARED = 60.0  # s for the caller's hardware step, unless extended
 ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the proof's own limit
@@ -172,6 +172,9 @@ class Transactions:
         else:
             reply.ok(answer)
 
+    def _nics(self, transaction: Transaction) -> List[Nic]:
+        return [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+
     # -- undoing
 
     def undo(
@@ -189,16 +192,14 @@ class Transactions:
             self._rolling_back.append(tell)
         if transaction.state == "rolling-back" and self._timer is None:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         transaction.reason = reason
         self.write(transaction, "rolling-back", may_fail=True)
         self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
         before = dict(self.runtime.hosting)
         if transaction.kind == "apply":
             self._put_files_back(transaction)
-        nics = [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+        nics = self._nics(transaction)
         for nic in nics:
             if nic.detached:
                 nic.detached = False
@@ -222,7 +223,7 @@ class Transactions:
         self.daemon.wait(ROLLBACK_WAIT, home, lambda _held: self._restored(transaction, before))
 
     def _restored(self, transaction: Transaction, before: Mapping[str, Optional[str]]) -> None:
-        nics = [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+        nics = self._nics(transaction)
         gone = [nic.name for nic in nics if not nic.present]
         for nic in nics:
             nic.trusted = False
@@ -305,9 +306,7 @@ class Transactions:
 
     def end(self, transaction: Transaction, state: str) -> None:
         """It is over: confirmed or rolled back."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
         transaction.deadline = None
         if state == "confirmed" and transaction.kind == "detach":
             try:
@@ -321,7 +320,7 @@ class Transactions:
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
 
     def _record(self, transaction: Transaction) -> Dict[str, Any]:
-        nics = [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+        nics = self._nics(transaction)
         return {
             "component": transaction.component,
             "interfaces": transaction.interfaces,
@@ -337,10 +336,14 @@ class Transactions:
             "time": transaction.time,
         }
 
-    def arm(self) -> None:
-        """The dead-man timer: looks at the clock that goes on in suspend."""
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+
+    def arm(self) -> None:
+        """The dead-man timer: looks at the clock that goes on in suspend."""
+        self._disarm()
         transaction = self.open
         if transaction is None or transaction.deadline is None:
             return
