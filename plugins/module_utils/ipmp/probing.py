@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words between the daemon, the detector and the prober: what shall be probed, what is sent, what comes of it. Pure.
+"""The words between the daemon, the detector and the prober: what to probe, what is sent, what comes of it. Pure.
 
 The daemon gives ``Orders``; the detector turns them and time into ``Send``s and, with the ``Reply``s that the prober
 hears, into ``Finding``s. Times are seconds of the monotonic clock unless they say otherwise.
@@ -17,10 +17,8 @@ UNICAST, MULTICAST, RTT_ONLY = 0x1234, 0x5678, 0x9ABC  # kinds of probes (PKT-1)
 ALL_HOSTS = {4: "224.0.0.1", 6: "ff02::1"}  # TGT-10
 
 
-class TestAddress(NamedTuple):
+class ProbeSource(NamedTuple):
     """The address that probes of one family leave from; an IPv6 one is link-local (TST-1)."""
-
-    __test__ = False  # pytest: this is no test
 
     ip: str
     prefixlen: int
@@ -41,7 +39,7 @@ class Watched(NamedTuple):
     link: bool
     online: bool  # attached and not offline; else it is not probed (TST-3)
     failed: bool  # what the daemon believes
-    tests: Tuple[TestAddress, ...] = ()  # at most one a family, already chosen (TST-2); none: link-based only
+    tests: Tuple[ProbeSource, ...] = ()  # at most one a family, already chosen (TST-2); none: link-based only
 
 
 class WatchedGroup(NamedTuple):
