@@ -89,7 +89,7 @@ class Daemon:
             config = read_config(self.root)
         except ConfigError as error:
             # With wrong files nothing is known to be superfluous: what the kernel has stays until they are mended.
-            self.runtime.config_error = str(error)
+            self.runtime.files_error, self.runtime.suspended = str(error), True
             self.log("err", f"{error}; nothing is changed until the files are mended and reloaded")
             config = Config()
         self.runtime.adopt(config, time.time())
@@ -112,7 +112,7 @@ class Daemon:
 
     def reconfigure(self, config: Config) -> Settled:
         """Put a configuration into force."""
-        self.runtime.config_error = None
+        self.runtime.files_error, self.runtime.suspended = None, False
         self.runtime.adopt(config, time.time())
         for nic in self.runtime.nics.values():
             if not nic.present and nic.name in self.kernel.links:
@@ -127,6 +127,7 @@ class Daemon:
         try:
             self.reconfigure(read_config(self.root))
         except ConfigError as error:
+            self.runtime.files_error = str(error)
             self.log("err", f"{error}; the configuration from before stays in force")
 
     def release(self) -> bool:
@@ -259,7 +260,7 @@ class Daemon:
 
     def settle(self, cause: str, before: Optional[Dict[str, Optional[str]]] = None) -> Settled:
         """Bring the kernel into line with what is wanted now. before: hosting, if a hot path has already acted."""
-        if self.runtime.config_error:
+        if self.runtime.suspended:
             return Settled(False, (), ())
         before = dict(self.runtime.hosting) if before is None else before
         writes = self.kernel.writes

@@ -74,7 +74,7 @@ class Operations:
         config = read_config(self.daemon.root, texts(args, "files"))
         self._admissible(config)
         trial = copy.deepcopy(self.runtime)
-        trial.config_error = None
+        trial.files_error = None
         trial.adopt(config, 0.0)
         for nic in trial.nics.values():
             link = self.daemon.kernel.links.get(nic.name)

@@ -89,7 +89,8 @@ class Runtime:
         self.wishes: Dict[str, str] = {}  # address -> NIC it shall return to as soon as that is usable
         self.generation = 0
         self.signatures: Dict[str, int] = {}
-        self.config_error: Optional[str] = None
+        self.files_error: Optional[str] = None  # the files on disk are wrong and not in force
+        self.suspended = False  # since we started with wrong files: nothing is known to be superfluous
 
     def adopt(self, config: Config, now: float) -> None:
         """Take a new configuration; what is known of NICs that stay is kept."""

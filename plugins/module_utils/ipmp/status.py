@@ -33,6 +33,7 @@ def status(runtime: Runtime, pid: int, boot_id: str, transaction: Optional[Dict[
         "interfaces": [_interface(runtime, runtime.nics[name]) for name in sorted(runtime.nics)],
         "addresses": _addresses(runtime),
         "transaction": transaction,
+        "files_error": runtime.files_error,
         "warnings": warnings(runtime),
     }
 
@@ -40,8 +41,8 @@ def status(runtime: Runtime, pid: int, boot_id: str, transaction: Optional[Dict[
 def warnings(runtime: Runtime) -> List[str]:
     """Sentences about the configuration that are no reason to refuse it."""
     found = list(runtime.config.warnings)
-    if runtime.config_error:
-        found.insert(0, f"the files are wrong and not in force: {runtime.config_error}")
+    if runtime.files_error:
+        found.insert(0, f"the files are wrong and not in force: {runtime.files_error}")
     for nic in runtime.grouped():
         if not nic.present and not nic.detached:
             found.append(f"interface {nic.name} of group {nic.group} does not exist; it is configured when it appears")

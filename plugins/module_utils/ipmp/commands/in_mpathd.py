@@ -106,7 +106,7 @@ def _static(root: str, log: Callable[[str, str], None]) -> int:
     daemon.start()
     log("err", "addresses are placed once; nothing watches the links")
     daemon.close()
-    return 1 if daemon.runtime.config_error else 0
+    return 1 if daemon.runtime.suspended else 0
 
 
 def _release(root: str, stderr: TextIO) -> int:
