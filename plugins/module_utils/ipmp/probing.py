@@ -126,12 +126,12 @@ class Instance(NamedTuple):
     mode: str  # "routes" or "multicast"
     test_address: str
     targets: Tuple[str, ...]  # in firing order, the next one first
-    sent: int
-    acked: int
-    lost: int
-    unknown: int  # replies that nobody was waiting for
-    average: Optional[float]  # ms, of the target probed last
-    deviation: Optional[float]
+    sent: int = 0
+    acked: int = 0
+    lost: int = 0
+    unknown: int = 0  # replies that nobody was waiting for
+    average: Optional[float] = None  # ms, of the target probed last
+    deviation: Optional[float] = None
 
 
 class Watch(NamedTuple):
@@ -145,7 +145,7 @@ class Watch(NamedTuple):
 class Snapshot(NamedTuple):
     """One consistent picture of all probing."""
 
-    watches: Tuple[Watch, ...]
-    detection_times: Tuple[Tuple[str, int], ...]  # (group, ms) where some member probes; may be slower than configured
-    missed: int  # probes that were not sent because we came too late
-    missed_times: int  # on how many occasions
+    watches: Tuple[Watch, ...] = ()
+    detection_times: Tuple[Tuple[str, int], ...] = ()  # (group, ms) where some member probes; perhaps slower than asked
+    missed: int = 0  # probes that were not sent because we came too late
+    missed_times: int = 0  # on how many occasions
