@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
-from typing import Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from . import plan
 from .admission import Admission
@@ -49,8 +49,12 @@ class Operations:
         if operation is None:
             reply.error("invalid", f"{op!r:.40} is no operation of protocol {PROTOCOL}")
             return
+        self._or_refused(lambda: operation(args, reply), reply)
+
+    @staticmethod
+    def _or_refused(do: Callable[[], None], reply: Reply) -> None:
         try:
-            operation(args, reply)
+            do()
         except Denial as denial:
             reply.error(denial.kind, denial.message, denial.code, **denial.details)
         except ConfigError as error:
@@ -72,7 +76,9 @@ class Operations:
 
     def _plan(self, args: Args, reply: Reply) -> None:
         config = read_config(self.daemon.root, texts(args, "files"))
-        self._admissible(config)
+        self._admit(config, lambda: reply.ok(self._planned(config)), reply)
+
+    def _planned(self, config: Config) -> Dict[str, Any]:
         trial = copy.deepcopy(self.runtime)
         trial.files_error = None
         trial.adopt(config, 0.0)
@@ -83,31 +89,38 @@ class Operations:
         steps = plan.steps(
             self.daemon.kernel.observe(self.daemon.record), plan.wanted(trial.views(after), trial.ungrouped())
         )
-        reply.ok(
-            {
-                "moves": [m.as_dict() for m in moves(self.runtime.hosting, after)],
-                "operations": [plan.describe(s) for s in steps if not isinstance(s, plan.AwaitAddresses)],
-                "warnings": warnings(trial),
-            }
-        )
+        return {
+            "moves": [m.as_dict() for m in moves(self.runtime.hosting, after)],
+            "operations": [plan.describe(s) for s in steps if not isinstance(s, plan.AwaitAddresses)],
+            "warnings": warnings(trial),
+        }
 
     # -- changing
 
     def _apply(self, args: Args, reply: Reply) -> None:
         transaction = self.transactions.accepts_apply(args.get("transaction"))
         config = read_config(self.daemon.root)
-        self._admissible(config)
         self._room_for_old_settings(config)
         seconds = number(args, "wait_timeout", 30.0)
+
+        def admitted() -> None:
+            self.transactions.accepts_apply(args.get("transaction"))  # a detach may have begun meanwhile
+            self._in_force(config, transaction, seconds, reply)
+
+        self._admit(config, admitted, reply)
+
+    def _admit(self, config: Config, admitted: Callable[[], None], reply: Reply) -> None:
+        """Go on if neither the kernel nor the link contradicts the configuration; else that is the answer."""
+        self._admissible(config)
         ours = frozenset(self.daemon.kernel.holders(plan.owned(config), frozenset(self.daemon.kernel.links)))
 
-        def admitted(problem: Optional[str]) -> None:
+        def tell(problem: Optional[str]) -> None:
             if problem is not None:
                 reply.error("invalid", problem)
             else:
-                self._in_force(config, transaction, seconds, reply)
+                self._or_refused(admitted, reply)
 
-        Admission(self.daemon, config, ours, admitted)
+        Admission(self.daemon, config, ours, tell)
 
     def _in_force(self, config: Config, transaction: Optional[str], seconds: float, reply: Reply) -> None:
         before = dict(self.runtime.hosting)
