@@ -89,9 +89,14 @@ class Crossing:
         self._check = PathCheck(group.name)
         self._received = received()
         for link in links:
-            fd = self._check.add(link.ifindex, link.mac)
-            daemon.loop.add_fd(fd, lambda _mask, i=link.ifindex: self._read(i))  # type: ignore[misc]
-        for link in links:
+            try:
+                fd = self._check.add(link.ifindex, link.mac)
+            except OSError as error:  # gone between the last link event and now
+                daemon.log("info", f"{link.name}: cannot ask whether it is on the group's link: {error.strerror}")
+                del self._names[link.ifindex]
+            else:
+                daemon.loop.add_fd(fd, lambda _mask, i=link.ifindex: self._read(i))  # type: ignore[misc]
+        for link in (k for k in links if k.ifindex in self._names):
             # Questions to whoever may answer: a live link on which the siblings are not heard is another link.
             probes = [probe(link.mac, ip) for ip in (*group.gateways, *group.targets) if ":" not in ip]
             daemon.announcer.send(link.ifindex, probes)
@@ -112,7 +117,7 @@ class Crossing:
         for fd in self._check.filenos().values():
             self.daemon.loop.remove_fd(fd)
         self._check.close()
-        together = self._reached(min(self._names))
+        together = self._reached(min(self._names, default=0))
         apart = frozenset(self._names) - together
         if not apart:
             return None

@@ -200,6 +200,13 @@ class Reconfiguration:
         seconds = number(args, "wait_timeout", 60.0)
         found, nics = self._component(args)
         known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
+        for nic in known:
+            if nic.offline:
+                raise Denial(
+                    "state",
+                    f"{nic.name} is offline, so its addresses would not come home; "
+                    f"bring it online first with 'if_mpadm -r {nic.name}'",
+                )
         messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
         before = dict(self.runtime.hosting)
         changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)

@@ -224,12 +224,13 @@ class Transactions:
 
     def _restored(self, transaction: Transaction, before: Mapping[str, Optional[str]]) -> None:
         nics = self._nics(transaction)
-        gone = [nic.name for nic in nics if not nic.present]
+        there = [n for n in transaction.interfaces if n in transaction.snapshot.get("links", {})]  # when it began
+        gone = [nic.name for nic in nics if not nic.present and nic.name in there]
         for nic in nics:
             nic.trusted = False
         differences: List[str] = [f"{name} is not there any more" for name in gone]
-        if transaction.snapshot and not gone:
-            rtnl.restore_foreign(transaction.snapshot, transaction.interfaces)
+        if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
+            rtnl.restore_foreign(transaction.snapshot, there)
             differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
         self.end(transaction, "rolled_back")
         for difference in differences:
