@@ -54,7 +54,7 @@ def family_of(ip: str) -> int:
 
 
 def _sum(message: bytes) -> int:
-    total = sum(_WORDS.unpack(message))
+    total: int = sum(_WORDS.unpack(message))
     total = (total & 0xFFFF) + (total >> 16)
     return (total & 0xFFFF) + (total >> 16)
 
