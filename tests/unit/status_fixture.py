@@ -92,5 +92,6 @@ def status() -> Dict[str, Any]:
             address("198.51.100.9", "eth9", "eth9", ["eth9"], group=None),
         ],
         "transaction": None,
+        "files_error": None,
         "warnings": [],
     }

@@ -61,7 +61,7 @@ def test_wrong_use_is_told_and_nothing_is_asked(tmp_path: Path, argv: Tuple[str,
             "-d", "state", "not-grouped", "if_mpadm: Invalid argument\nbecause\n", marks=pytest.mark.oracle("T65")
         ),
         ("-d", "unknown", "unknown-interface", "if_mpadm: Invalid argument\nbecause\n"),
-        ("-d", "denied", None, "if_mpadm: Permission denied\nbecause\n"),
+        ("-d", "denied", None, "if_mpadm: Permission denied: because\n"),
         ("-r", "timeout", None, "if_mpadm: because\n"),
     ],
 )

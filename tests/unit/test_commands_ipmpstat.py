@@ -150,7 +150,30 @@ def test_an_unknown_field_beside_a_known_one_is_a_warning(bed: Bed) -> None:
 
 
 def test_without_a_daemon_it_says_so(tmp_path: Path) -> None:
-    assert run(tmp_path, "-g") == (1, "", "ipmpstat: cannot contact in.mpathd(1M) -- is IPMP in use?\n")
+    text = "ipmpstat: cannot contact in.mpathd(1M) -- is IPMP in use? "
+    text += "(it is not running; start it with 'systemctl start ipmp')\n"
+    assert run(tmp_path, "-g") == (1, "", text)
+
+
+def test_wrong_files_are_told_beside_what_is_in_force(bed: Bed) -> None:
+    right = run(bed.root, "-g")
+    bed.answers["status"]["files_error"] = "/etc/hostname.eth1: line 1, column 14: unknown word 'gorup'"
+    code, out, err = run(bed.root, "-g")
+    assert (code, out) == right[:2]
+    assert err == (
+        "ipmpstat: the files are wrong and not in force: /etc/hostname.eth1: line 1, column 14: unknown word 'gorup'; "
+        "mend them, then 'systemctl reload ipmp'\n"
+    )
+
+
+def test_wrong_files_and_nothing_in_force_is_a_failure(bed: Bed) -> None:
+    empty = {"groups": [], "interfaces": [], "addresses": []}
+    bed.answers["status"].update(empty)
+    assert run(bed.root, "-g") == (0, "", "")
+    bed.answers["status"]["files_error"] = "/etc/hostname.eth1: line 1, column 14: unknown word 'gorup'"
+    code, out, err = run(bed.root, "-g")
+    assert (code, out) == (1, "")
+    assert "unknown word 'gorup'; mend them" in err
 
 
 def test_the_root_may_be_an_option(bed: Bed) -> None:

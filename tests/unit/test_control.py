@@ -363,7 +363,10 @@ def second(root: str) -> control.ControlServer:
 def test_a_second_daemon_is_told_of_the_first_and_does_it_no_harm(bed: Bed) -> None:
     with pytest.raises(control.AlreadyRunning) as caught:
         second(bed.root).open()
-    assert str(caught.value) == f"another in.mpathd (pid {os.getpid()}) is already active"
+    assert str(caught.value) == (
+        f"another in.mpathd (pid {os.getpid()}) is already active; "
+        "have it reread its files with 'systemctl reload ipmp', or stop it first"
+    )
     os.unlink(os.path.join(bed.root, "run/ipmp/in.mpathd.lock"))
     with pytest.raises(control.AlreadyRunning) as caught:
         second(bed.root).open()

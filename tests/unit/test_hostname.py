@@ -201,7 +201,7 @@ WRONG4 = [
     ("addif 0.0.0.0", 1, 7, "'addif 0.0.0.0' adds nothing"),
     ("addif", 1, 1, "'addif' needs an address after it"),
     ("192.0.2.1/24 group", 1, 14, "'group' needs a name after it"),
-    ("group " + "x" * 32, 1, 7, "has 32 characters; at most 31 are allowed"),
+    ("group " + "x" * 32, 1, 7, "has 32 characters; at most 31 are allowed, choose a shorter name"),
     ("group -failover", 1, 7, "'-failover' is not a legal group name"),
     ("group a[b]", 1, 7, "'a[b]' is not a legal group name"),
     ("mtu 20", 1, 5, "mtu '20' is not a number from 68 to 65535"),

@@ -137,7 +137,9 @@ class Client:
 
     def _unreachable(self, error: OSError) -> DaemonUnreachable:
         if error.errno in (errno.EACCES, errno.EPERM):
-            return DaemonUnreachable(self.path, "only root and the members of group ipmp may", denied=True)
+            reason = "only root and the members of group ipmp may ask it; "
+            reason += "run this as root, or have root add you to group ipmp"
+            return DaemonUnreachable(self.path, reason, denied=True)
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED):
             return DaemonUnreachable(self.path, "it is not running; start it with 'systemctl start ipmp'")
         return DaemonUnreachable(self.path, error.strerror or str(error))

@@ -40,7 +40,10 @@ class AlreadyRunning(Exception):
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        super().__init__(f"another in.mpathd (pid {pid or 'unknown'}) is already active")
+        super().__init__(
+            f"another in.mpathd (pid {pid or 'unknown'}) is already active; "
+            "have it reread its files with 'systemctl reload ipmp', or stop it first"
+        )
 
 
 class Stream:
@@ -367,7 +370,8 @@ class _Connection:
         reply = Reply(self, version, ident)
         if not server.may(self, op):
             server.log(f"Unprivileged request from uid {self.uid} for privileged command {op!r:.40}")  # PROTO-1
-            reply.error("denied", f"only root may ask for {op!r:.40}")
+            others = " and the members of group ipmp" if op in READ_OPS and server.gid is not None else ""
+            reply.error("denied", f"only root{others} may ask for {op!r:.40}; run this as root")
             return
         try:
             server.handler(op, request, reply)

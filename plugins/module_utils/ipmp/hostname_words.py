@@ -118,7 +118,10 @@ def is_backup(path: str) -> bool:
 def group_name_problem(name: str) -> Optional[str]:
     """Why it cannot be a group's name, as the end of a sentence, or None (M-3)."""
     if len(name) > MAX_GROUP_NAME:
-        return f"group name '{name}' has {len(name)} characters; at most {MAX_GROUP_NAME} are allowed"
+        return (
+            f"group name '{name}' has {len(name)} characters; "
+            f"at most {MAX_GROUP_NAME} are allowed, choose a shorter name"
+        )
     if not _GROUP_NAME.match(name) or _GROUP_NAME_NOT.search(name):
         return f"'{name}' is not a legal group name; use letters, digits and signs such as . _ - and no leading '-'"
     return None

@@ -48,8 +48,8 @@ def main(
     try:
         _ask(client, OPERATIONS[asked[0]], operands[0], stderr)
     except DaemonUnreachable as error:
-        text = "if_mpadm: Permission denied" if error.denied else "Cannot establish communication with in.mpathd."
-        stderr.write(f"{text}\n{error}\n")
+        text = "if_mpadm: Permission denied: " if error.denied else "Cannot establish communication with in.mpathd.\n"
+        stderr.write(f"{text}{error}\n")
         return 1
     except DaemonError as error:
         stderr.write(_text(error) + "\n")
@@ -81,7 +81,7 @@ def _text(error: DaemonError) -> str:
     if error.kind == "busy":
         return f"Device busy. Retry the operation later.\n{error}"
     if error.kind == "denied":
-        return f"if_mpadm: Permission denied\n{error}"
+        return f"if_mpadm: Permission denied: {error}"
     if error.code in ("not-grouped", "unknown-interface"):
         return f"if_mpadm: Invalid argument\n{error}"
     return f"if_mpadm: {error}"

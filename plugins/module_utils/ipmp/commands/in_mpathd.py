@@ -45,25 +45,31 @@ def main(
         return 1
     if options.release:
         return _release(options.root, stderr)
-    log = _logger(options.debug, stderr)
-    return _static(options.root, log) if options.static else _serve(options.root, log, stderr)
+    on_stderr = options.debug or "JOURNAL_STREAM" in os.environ
+    log = _to_stderr(stderr) if on_stderr else _to_syslog()
+    if options.static:
+        return _static(options.root, log)
+    return _serve(options.root, log, None if on_stderr else stderr)
 
 
-def _logger(debug: bool, stderr: TextIO) -> Callable[[str, str], None]:
-    """Under systemd (or -d) to stderr, with the priority that the journal understands; else to syslog."""
-    if debug or "JOURNAL_STREAM" in os.environ:
+def _to_stderr(stderr: TextIO) -> Callable[[str, str], None]:
+    """With the priority that the journal understands, if that is what listens."""
 
-        def to_stderr(level: str, text: str) -> None:
-            mark = f"<{_LEVELS[level]}>" if "JOURNAL_STREAM" in os.environ else ""
-            stderr.write(f"{mark}{text}\n")
-            stderr.flush()
+    def log(level: str, text: str) -> None:
+        mark = f"<{_LEVELS[level]}>" if "JOURNAL_STREAM" in os.environ else ""
+        stderr.write(f"{mark}{text}\n")
+        stderr.flush()
 
-        return to_stderr
+    return log
+
+
+def _to_syslog() -> Callable[[str, str], None]:
     syslog.openlog("in.mpathd", syslog.LOG_PID, syslog.LOG_DAEMON)
     return lambda level, text: syslog.syslog(_LEVELS[level], text)
 
 
-def _serve(root: str, log: Callable[[str, str], None], stderr: TextIO) -> int:
+def _serve(root: str, log: Callable[[str, str], None], beside: Optional[TextIO]) -> int:
+    """beside: where whoever starts it reads why it cannot start, if that is not the log."""
     daemon = Daemon(root, log)
     transactions = Transactions(daemon)
     operations = Operations(daemon, transactions)
@@ -71,8 +77,9 @@ def _serve(root: str, log: Callable[[str, str], None], stderr: TextIO) -> int:
     try:
         server.open()
     except (AlreadyRunning, OSError) as error:
-        stderr.write(f"in.mpathd: {error}\n")
         log("err", f"main: {error}")
+        if beside is not None:
+            beside.write(f"in.mpathd: {error}\n")
         return 1
     _realtime(log)
 

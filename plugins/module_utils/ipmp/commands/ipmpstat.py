@@ -70,7 +70,10 @@ class _Names:
 def main(
     argv: Sequence[str], stdout: Optional[TextIO] = None, stderr: Optional[TextIO] = None, root: Optional[str] = None
 ) -> int:
-    """argv without the program's name. 0, or 1 with one line on stderr."""
+    """argv without the program's name. 0, or 1 with one line on stderr.
+
+    Wrong files are said there too; it is 0 all the same while the configuration from before is in force.
+    """
     stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
 
     def say(text: str) -> int:
@@ -97,16 +100,19 @@ def main(
         return say(str(error))
     except DaemonUnreachable as error:
         if error.denied:
-            return say(f"insufficient privileges: {error.reason} ask in.mpathd")
-        return say("cannot contact in.mpathd(1M) -- is IPMP in use?")
+            return say(f"insufficient privileges: {error}")
+        return say(f"cannot contact in.mpathd(1M) -- is IPMP in use? ({error.reason})")
     except ClientError as error:
         return say(str(error))
     if mode == "-p":
         return say("probe-based failure detection is disabled")
+    wrong = status.get("files_error")
+    if wrong:
+        say(f"the files are wrong and not in force: {wrong}; mend them, then 'systemctl reload ipmp'")
     printer = Printer(fields, "-P" in given, stdout)
     for row in ROWS[mode](status, _Names(root, "-n" in given)):
         printer.row(row)
-    return 0
+    return 1 if wrong and not status["interfaces"] else 0
 
 
 def _addresses(status: Status, names: _Names) -> Iterator[Row]:
