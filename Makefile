@@ -28,6 +28,7 @@ help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
 	@echo "make test               every check and test, or one part of them:"
 	@echo "                        make lint, sanity, unit, kernel, molecule"
+	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make lab-up, lab-down   hosts to play with, and their removal"
 
 .PHONY: venv
@@ -105,6 +106,10 @@ lab-down:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
 	@cd tests && python -m lab down
+
+.PHONY: oracle
+oracle:
+	@$(shell command -v python3) tools/oracle.py
 
 .PHONY: crash-points
 crash-points:
