@@ -1,0 +1,88 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is it the NIC, is it the whole group, is it well again? What the results of probes mean (FAIL, GRP, REP). Pure."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional
+
+from .history import ACKED, LOST
+from .watched import Instance, Nic
+
+FAILS = 5  # NUM_PROBE_FAILS
+REPAIRS = 10  # NUM_PROBE_REPAIRS
+SOLID = 3  # lost probes that are no accident any more
+
+NIC_FAILED, GROUP_FAILED, NIC_REPAIRED = "nic-failed", "group-failed", "nic-repaired"
+
+
+class Silence(NamedTuple):
+    """Since when nobody has answered a NIC: when the first and the ``SOLID``th lost probe went out."""
+
+    first: float
+    solid: float
+
+
+def verdict(instance: Instance, now: float) -> Optional[str]:
+    """What the newest result of this instance means for its NIC, if it means anything (FAIL-3, REP-2)."""
+    newest, nic = instance.history.newest(), instance.nic
+    if newest is None:
+        return None
+    if nic.failed:
+        mended = newest.state == ACKED and instance.history.successes() >= REPAIRS
+        return NIC_REPAIRED if mended else None
+    if newest.state != LOST:
+        return None
+    silence = _silence(nic, now)
+    return None if silence is None else _blame(nic, silence)
+
+
+def target_is_dead(instance: Instance) -> bool:
+    """The target that lost last has lost its last five, but the NIC has not (TGT-12)."""
+    newest, history = instance.history.newest(), instance.history
+    return (
+        newest is not None
+        and newest.state == LOST
+        and len(history.streak()) < FAILS
+        and history.losses(newest.target) >= FAILS
+        and len(instance.targets.active) > 1
+    )
+
+
+def _silence(nic: Nic, now: float) -> Optional[Silence]:
+    """The silence of a NIC that nobody answers any more, on each family that has targets (FAIL-2)."""
+    found: List[Silence] = []
+    for instance in nic.instances.values():
+        if not instance.targets:
+            continue
+        streak = instance.history.streak()
+        if len(streak) < FAILS or now < instance.quiet_until:
+            return None
+        found.append(Silence(streak[-1].sent, streak[-SOLID].sent))
+    # It began when the last family fell silent.
+    return Silence(max(s.first for s in found), max(s.solid for s in found)) if found else None
+
+
+def _blame(nic: Nic, silence: Silence) -> Optional[str]:
+    """A silent NIC: is it alone in that (GRP-1, GRP-2, GRP-4)? None: too early to tell.
+
+    Solaris takes any success of another member after the first lost probe as a sign that the group is well. One
+    probe lost by accident just before everything falls silent would then condemn a single NIC. So the success has to
+    be later than the third lost probe; a member that has had one in between is waited for until it has answered again
+    or has lost three itself, which is within the same 7.5 P.
+    """
+    others = [n for n in nic.group.nics.values() if n is not nic and n.capable]
+    if not nic.group.name or not others:
+        return NIC_FAILED
+    unclear = False
+    for other in others:
+        if other.failed or not other.watched.link:
+            continue
+        for instance in other.instances.values():
+            history = instance.history
+            if history.last_success > silence.solid:
+                return NIC_FAILED
+            if history.last_success > silence.first and len(history.streak()) < SOLID:
+                unclear = True
+    return None if unclear else GROUP_FAILED
