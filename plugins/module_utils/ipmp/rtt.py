@@ -50,9 +50,17 @@ class Estimate:
         return True
 
     def lower(self, sample: float) -> bool:
-        """One answer to an RTT-only probe: good news or none (FDT-2)."""
+        """One answer to an RTT-only probe: good news or none (FDT-2); says whether it was.
+
+        Times that have become much shorter raise the deviation at first; the average may sink meanwhile, but
+        ``critical`` does not rise.
+        """
+        if self.average is None or self.critical is None:
+            return False
         average, deviation = self._with(sample)
-        if self.critical is None or average + 4 * deviation >= self.critical:
+        if sample <= self.average:
+            deviation = min(deviation, (self.critical - average) / 4)
+        elif average + 4 * deviation >= self.critical:
             return False
         self._set(average, deviation)
         return True
