@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import signal
+import subprocess
 import time
-from pathlib import Path
-from typing import Iterator, List
+from typing import Dict, Iterator, List, Sequence
 
 import pytest
-from asking import call
+from asking import call, end, hearing, start
+from namespaces import eventually
 
 from lab import Host, Lab, compare, dump, inventory
 
@@ -38,6 +42,8 @@ GROUP = {
         {"name": "eth2", "data_addresses": ["192.0.2.12/24"]},
     ],
 }
+HOME = {"192.0.2.11": "eth1", "192.0.2.12": "eth2"}
+ADDED = ("eth3", "eth4", "lo", "tun7")  # whose files a test may write
 
 
 @pytest.fixture(scope="module")
@@ -56,70 +62,126 @@ def host(lab: Lab) -> Iterator[Host]:
     """The host in order; afterwards its files are what they were."""
     host = lab.hosts["h1"]
     files = {f"/etc/hostname.eth{n}": host.read_file(f"/etc/hostname.eth{n}") for n in (1, 2)}
-    end = time.monotonic() + 20
-    while "tentative" in host.run("ip -6 addr").stdout and time.monotonic() < end:
-        time.sleep(0.05)
+    assert eventually(lambda: "tentative" not in host.run("ip -6 addr").stdout, 20)
     yield host
-    host.run("rm -f /etc/hostname.eth3 /etc/hostname.eth4 /etc/hostname.eth9 /etc/hostname6.eth*")
     for path, text in files.items():
         host.write_file(path, text)
+    restore(host)
+    assert hosting(host) == HOME
+
+
+def restore(host: Host) -> None:
+    """Takes away what a test has added to the files."""
+    host.run(f"rm -f {' '.join(f'/etc/hostname.{name}' for name in ADDED)}")
     assert "kind" not in call(host, "apply")
+
+
+def hosting(host: Host) -> Dict[str, str]:
+    """Data address -> NIC, as the kernel has it."""
+    found = host.run("ip -j -4 addr").stdout
+    return {
+        a["local"]: link["ifname"]
+        for link in json.loads(found)
+        for a in link["addr_info"]
+        if a["local"].startswith("192.0.2.")
+    }
+
+
+@contextlib.contextmanager
+def unchanged(host: Host) -> Iterator[None]:
+    """Neither the kernel nor a file under /etc is touched meanwhile, not even written with the same text."""
+    etc = "cd /etc && find . -printf '%p %y %m %U:%G %s %T@ %l\n' | sort"
+    kernel, files = dump(host), host.run(etc).stdout.splitlines()
+    yield
+    assert compare(kernel, dump(host)) == []
+    assert set(host.run(etc).stdout.splitlines()) ^ set(files) == set()
+
+
+def sentence(text: str, words: Sequence[str]) -> None:
+    """One line that says all of it: the thing and the way out."""
+    assert [w for w in words if w not in text] == [], text
+    assert "\n" not in text.rstrip("\n")
+
+
+def refused(host: Host, words: Sequence[str]) -> None:
+    """The files as they are now: neither plan nor apply accepts them, and both say the same."""
+    with unchanged(host):
+        planned, applied = call(host, "plan"), call(host, "apply")
+    assert (planned, applied["kind"]) == (applied, "invalid")
+    sentence(applied["message"], words)
+
+
+TYPO = "192.0.2.13/24 gorup lan up\n"
+TYPO_WORDS = ["/etc/hostname.eth3", "line 1", "column 15", "'gorup'", "did you mean 'group'?"]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("eth3", "192.0.2.13/24 gorup lan up\n", ["/etc/hostname.eth3", "line 1", "column", "gorup", "group"]),
-        ("eth3", "192.0.2.12/24 group lan up\n", ["192.0.2.12", "eth2", "eth3"]),
-        ("eth3", "192.0.2.12/24 deprecated -failover group lan up\n", ["192.0.2.12", "test", "data"]),
-        ("eth3", "192.0.2.13/24 group second up\n", ["192.0.2.0/24", "lan", "second"]),
-        ("eth3", f"192.0.2.13/24 group {'x' * 32} up\n", ["31", "x" * 32]),
-        ("eth3", "192.0.2.200/24 group lan up\n", ["192.0.2.200", "in use", "choose another"]),
+        ("eth3", TYPO, TYPO_WORDS),
+        ("eth3", "192.0.2.12/24 group lan up\n", ["192.0.2.12", "on eth2 and on eth3", "remove one of them"]),
+        (
+            "eth3",
+            "192.0.2.12/24 deprecated -failover group lan up\n",
+            ["192.0.2.12", "as data and as test address", "on eth2 and on eth3", "remove one of them"],
+        ),
+        (
+            "eth3",
+            "192.0.2.13/24 group second up\n",
+            ["192.0.2.0/24", "'lan'", "'second'", "join the groups or correct an address"],
+        ),
+        ("eth3", f"192.0.2.13/24 group {'x' * 32} up\n", ["x" * 32, "at most 31", "choose a shorter name"]),
+        (
+            "eth3",
+            "192.0.2.200/24 group lan up\n",
+            ["192.0.2.200", "in use by {mac}", "choose another or take it off that host"],
+        ),
+        ("lo", "192.0.2.13/24 group lan up\n", ["lo", "no Ethernet interface", "leave it out of the group"]),
     ],
-    ids=["typo", "address twice", "data and test", "prefix twice", "long name", "address of another host"],
+    ids=["typo", "twice", "data and test", "prefix twice", "long name", "another host's", "no Ethernet"],
 )
-def test_wrong_files_change_nothing(host: Host, name: str, text: str, words: List[str]) -> None:
-    before = dump(host)
+def test_wrong_files_change_nothing(lab: Lab, host: Host, name: str, text: str, words: List[str]) -> None:
+    mac = lab.client.run("cat /sys/class/net/c0/address").stdout.strip()
     host.write_file(f"/etc/hostname.{name}", text)
-    refused = call(host, "apply")
-    assert refused["kind"] == "invalid", refused
-    assert [w for w in words if w not in refused["message"]] == [], refused["message"]
-    assert "\n" not in refused["message"]
-    assert compare(before, dump(host)) == []
+    refused(host, [word.format(mac=mac) for word in words])
 
 
-def test_a_member_of_a_bridge_is_refused(host: Host) -> None:
-    host.run("ip link add br7 type bridge; ip link set eth3 master br7")
+def test_a_tunnel_is_no_member(host: Host) -> None:
+    host.run("ip tuntap add tun7 mode tun; ip link set tun7 up")
     try:
-        before = dump(host)
-        host.write_file("/etc/hostname.eth3", "192.0.2.13/24 group lan up\n")
-        refused = call(host, "apply")
-        assert refused["kind"] == "invalid"
-        assert "eth3" in refused["message"]
-        assert "take it out of br7" in refused["message"]
-        assert compare(before, dump(host)) == []
+        host.write_file("/etc/hostname.tun7", "192.0.2.13/24 group lan up\n")
+        refused(host, ["tun7", "no Ethernet interface", "leave it out of the group"])
     finally:
-        host.run("ip link del br7")
+        restore(host)
+        host.run("ip link del tun7")
+
+
+@pytest.mark.parametrize("kind", ["bridge", "bond"])
+def test_a_member_of_a_bridge_or_bond_is_refused(host: Host, kind: str) -> None:
+    made = host.run(f"ip link add master7 type {kind}", check=False)
+    if "Unknown device type" in made.stderr:
+        pytest.skip(f"this kernel has no {kind} device: {made.stderr.strip()}")
+    try:
+        host.run("ip link set eth3 down; ip link set eth3 master master7; ip link set eth3 up")
+        host.write_file("/etc/hostname.eth3", "192.0.2.13/24 group lan up\n")
+        refused(host, ["interface eth3 of group lan", "belongs to master7", "take it out of master7 first"])
+    finally:
+        host.run("ip link del master7; ip link set eth3 up")
 
 
 def test_members_on_two_links_are_refused(lab: Lab, host: Host) -> None:
     """Both links are alive: on each somebody is heard, but the members do not hear each other."""
     host.write_file("/etc/hostname.eth4", "192.0.2.14/24 group lan up\n")
-    before = dump(host)
     chatter = [
         who.popen(["ping", "-q", "-b", "-i", "0.05", everybody])
         for who, everybody in ((lab.client, "192.0.2.255"), (lab.router, "203.0.113.255"))
     ]
     try:
-        refused = call(host, "apply")
+        refused(host, ["group lan", "two links", "eth4", "connect them to one link, or make two groups"])
     finally:
         for process in chatter:
             process.kill()
             process.wait()
-    assert refused["kind"] == "invalid", refused
-    assert "two links" in refused["message"]
-    assert "eth4" in refused["message"]
-    assert compare(before, dump(host)) == []
 
 
 def test_an_interface_that_does_not_exist_is_said_and_configured_when_it_appears(lab: Lab, host: Host) -> None:
@@ -127,70 +189,141 @@ def test_an_interface_that_does_not_exist_is_said_and_configured_when_it_appears
     nic.take_out()
     host.write_file("/etc/hostname.eth3", "192.0.2.13/24 group lan up\n")
     applied = call(host, "apply")
-    assert any("eth3" in w and "does not exist" in w for w in applied["warnings"]), applied
-    assert "192.0.2.13/32" in host.run("ip addr").stdout  # on an alternative meanwhile
+    (said,) = applied["warnings"]
+    sentence(said, ["eth3", "does not exist", "configured when it appears"])
+    assert hosting(host)["192.0.2.13"] in ("eth1", "eth2")  # on an alternative meanwhile
     nic.put_back()
-    end = time.monotonic() + 20
-    while "192.0.2.13/32" not in host.run("ip addr show dev eth3").stdout:
-        assert time.monotonic() < end, host.run("ip addr").stdout
-        time.sleep(0.05)
+    assert eventually(lambda: hosting(host)["192.0.2.13"] == "eth3", 20), hosting(host)
 
 
 def test_a_reload_with_wrong_files_leaves_the_old_configuration_in_force(host: Host) -> None:
-    before = dump(host)
-    host.write_file("/etc/hostname.eth1", "192.0.2.99/24 gorup lan up\n")
-    host.run(["pkill", "-HUP", "-f", "in[.]mpathd"])
-    time.sleep(0.5)
-    assert compare(before, dump(host)) == []
-    assert [g["name"] for g in call(host, "status")["groups"]] == ["lan"]
+    host.write_file("/etc/hostname.eth3", TYPO)
+    with unchanged(host), hearing(host) as heard:
+        host.kill(call(host, "ping")["pid"], signal.SIGHUP)
+        assert eventually(lambda: call(host, "status")["files_error"])
+    status = call(host, "status")
+    assert [g["name"] for g in status["groups"]] == ["lan"]
+    (said,) = [w for w in status["warnings"] if "gorup" in w]
+    sentence(said, ["wrong and not in force", *TYPO_WORDS])
+    (said,) = [e["message"] for e in heard if e["type"] == "log" and "gorup" in e["message"]]
+    sentence(said, ["the configuration from before stays in force", *TYPO_WORDS])
+    shown = host.run(["ipmpstat", "-g"])
+    assert "lan" in shown.stdout
+    sentence(shown.stderr, ["systemctl reload ipmp", *TYPO_WORDS])
+    restore(host)
+    assert call(host, "status")["files_error"] is None
+    assert host.run(["ipmpstat", "-g"]).stderr == ""
 
 
 def test_a_start_with_wrong_files_touches_nothing_and_says_so(host: Host) -> None:
     before = dump(host)
-    text = host.read_file("/etc/hostname.eth1")
-    host.write_file("/etc/hostname.eth1", "192.0.2.11/24 gorup lan up\n")
-    host.run(["pkill", "-9", "-f", "in[.]mpathd"])
-    host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
-    end = time.monotonic() + 20
-    while call(host, "ping").get("kind") == "unreachable":
-        assert time.monotonic() < end, host.run("cat /var/log/mpathd.log; ps ax").stdout
-        time.sleep(0.05)
-    assert any("gorup" in w for w in call(host, "status")["warnings"])
-    assert compare(before, dump(host)) == []
-    host.write_file("/etc/hostname.eth1", text)
-    assert "kind" not in call(host, "apply")
+    host.write_file("/etc/hostname.eth3", TYPO)
+    with unchanged(host):
+        end(host, signal.SIGKILL)
+        start(host)
+        sentence(call(host, "status")["files_error"], TYPO_WORDS)
+        shown = host.run(["ipmpstat", "-g"], check=False)
+        assert (shown.returncode, shown.stdout) == (1, "")
+        sentence(shown.stderr, ["wrong and not in force", "mend them, then 'systemctl reload ipmp'", *TYPO_WORDS])
+        for op in ("detach-prepare", "attach"):
+            answer = call(host, op, component="eth1")
+            assert answer["kind"] == "state", answer
+            sentence(answer["message"], ["mend them, then 'systemctl reload ipmp'", *TYPO_WORDS])
+    restore(host)
+    assert call(host, "status")["files_error"] is None
     assert compare(before, dump(host), nexthop_ids=False) == []
 
 
-def test_a_second_daemon_says_who_is_there(host: Host) -> None:
-    done = host.run(["in.mpathd", "-d"], check=False)
-    assert done.returncode == 1
-    assert "already active" in done.stderr
+def test_a_second_daemon_says_who_is_there_and_what_to_do(host: Host) -> None:
+    words = ["another in.mpathd", f"pid {call(host, 'ping')['pid']}", "'systemctl reload ipmp', or stop it first"]
+    with unchanged(host):
+        for option in ([], ["-d"]):
+            done = host.run(["in.mpathd", *option], check=False)
+            assert (done.returncode, done.stdout) == (1, "")
+            sentence(done.stderr, words)
 
 
-def test_without_root_or_rights_one_is_told_so(host: Host) -> None:
+def test_without_root_one_is_told_to_be_root(host: Host) -> None:
     user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    done = host.run([*user, "in.mpathd"], check=False)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "root" in done.stderr
-    assert "only root and the members of group ipmp may" in call(host, "status", by=user)["message"]
-    reader = ["setpriv", "--reuid", "65534", "--regid", str(_gid(host)), "--clear-groups"]
-    assert call(host, "status", by=reader)["groups"]
-    assert call(host, "offline", by=reader, interface="eth1")["kind"] == "denied"
+    for command, words in (
+        (["in.mpathd"], ["only root may change addresses and routes", "run it as root"]),
+        (["ipmpstat", "-g"], ["insufficient privileges", "group ipmp", "as root, or have root add you to group ipmp"]),
+        (["if_mpadm", "-d", "eth1"], ["Permission denied", "run this as root"]),
+        (["cfgadm", "-c", "unconfigure", "eth1"], ["Insufficient privileges", "run this as root"]),
+    ):
+        with unchanged(host):
+            done = host.run([*user, *command], check=False)
+        assert (done.returncode, done.stdout) == (1, ""), command
+        sentence(done.stderr, words)
 
 
-def _gid(host: Host) -> int:
-    return int(host.run(["getent", "group", "ipmp"]).stdout.split(":")[2])
+def test_a_peer_without_the_right_is_told_who_has_it(host: Host) -> None:
+    gid = host.run(["getent", "group", "ipmp"]).stdout.split(":")[2]
+    reader = ["setpriv", "--reuid", "65534", "--regid", gid, "--clear-groups"]
+    assert [g["name"] for g in call(host, "status", by=reader)["groups"]] == ["lan"]
+    for op, args in (("offline", {"interface": "eth1"}), ("apply", {}), ("detach-prepare", {"component": "eth1"})):
+        with unchanged(host):
+            denied = call(host, op, by=reader, **args)
+        assert denied["kind"] == "denied", denied
+        sentence(denied["message"], ["only root may ask", f"'{op}'", "run this as root"])
 
 
-def test_without_a_daemon_each_command_says_so(lab: Lab, host: Host, tmp_path: Path) -> None:
-    host.run(["pkill", "-f", "in[.]mpathd"])
-    time.sleep(0.5)
+def test_without_a_daemon_each_command_says_so_and_how_to_start_it(host: Host) -> None:
+    with unchanged(host):
+        end(host)
+        shown = host.run(["ipmpstat", "-g"], check=False)
+        assert shown.returncode == 1
+        assert shown.stderr.startswith("ipmpstat: cannot contact in.mpathd(1M) -- is IPMP in use? ")  # IST-2
+        sentence(shown.stderr, ["start it with 'systemctl start ipmp'"])
+        for option in ("-d", "-r"):
+            done = host.run(["if_mpadm", option, "eth1"], check=False)
+            first, way_out = done.stderr.splitlines()
+            assert (done.returncode, first) == (1, "Cannot establish communication with in.mpathd.")  # T70
+            sentence(way_out, ["/run/ipmp/control.sock", "start it with 'systemctl start ipmp'"])
+        for function in ("configure", "unconfigure"):
+            done = host.run(["cfgadm", "-c", function, "eth1"], check=False)
+            assert done.returncode == 1
+            sentence(done.stderr, ["Library error", "in.mpathd", "start it with 'systemctl start ipmp'"])
+        start(host)
+
+
+def test_an_administrators_address_on_a_member_stays_whatever_happens(lab: Lab, host: Host) -> None:
+    by_hand = "ip -o addr show dev eth1 to 198.51.100.0/24; ip -o addr show dev eth1 to 2001:db8:7::/64"
+    host.run("ip addr add 198.51.100.7/24 dev eth1; ip addr add 2001:db8:7::7/64 nodad dev eth1")
     try:
-        for command in (["ipmpstat", "-g"], ["if_mpadm", "-d", "eth1"], ["cfgadm", "-c", "unconfigure", "eth1"]):
-            done = host.run(command, check=False)
-            assert done.returncode != 0
-            assert "in.mpathd" in done.stderr, (command, done.stderr)
+        before = host.run(by_hand).stdout
+        assert before.count("\n") == 2
+        watch = host.popen(["ip", "-o", "monitor", "address"], stdout=subprocess.PIPE, text=True)
+        host.write_file("/etc/hostname.eth3", "192.0.2.13/24 group lan up\n")
+        assert call(host, "apply")["changed"]
+        assert host.run(by_hand).stdout == before
+        lab.nic("h1", "eth1").pull()
+        assert eventually(lambda: hosting(host)["192.0.2.11"] != "eth1", 20)
+        assert host.run(by_hand).stdout == before
+        host.run("rm /etc/hostname.eth3")
+        host.kill(call(host, "ping")["pid"], signal.SIGHUP)
+        assert eventually(lambda: "192.0.2.13" not in hosting(host))
+        assert host.run(by_hand).stdout == before
+        lab.nic("h1", "eth1").plug()
+        assert eventually(lambda: hosting(host) == HOME, 60), hosting(host)
+        assert host.run(by_hand).stdout == before
+        watch.terminate()
+        told = watch.communicate()[0]
+        assert "192.0.2.11" in told  # it does watch
+        assert [line for line in told.splitlines() if "198.51.100.7" in line or "2001:db8:7::7" in line] == []
     finally:
-        host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
-        time.sleep(1)
+        host.run("ip addr del 198.51.100.7/24 dev eth1; ip addr del 2001:db8:7::7/64 dev eth1")
+
+
+def test_an_address_of_ours_that_somebody_deletes_is_put_back_within_a_second_and_said(host: Host) -> None:
+    before = dump(host)
+    with hearing(host) as heard:
+        begin = time.monotonic()
+        host.run("ip addr del 192.0.2.11/32 dev eth1")
+        assert eventually(lambda: hosting(host) == HOME)
+        took = time.monotonic() - begin
+        assert eventually(lambda: any(e["type"] == "log" for e in heard))
+    assert took < 1
+    (said,) = [e["message"] for e in heard if e["type"] == "log"]
+    sentence(said, ["removed", "put back", "192.0.2.11 on eth1"])
+    assert compare(before, dump(host), nexthop_ids=False) == []

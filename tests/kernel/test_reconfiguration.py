@@ -10,7 +10,7 @@ import time
 from typing import Any, Dict, Iterator
 
 import pytest
-from asking import call
+from asking import call, in_order
 from namespaces import eventually
 
 from lab import Host, Lab, compare, describe, dump, inventory
@@ -53,12 +53,6 @@ def host(lab: Lab) -> Host:
     host = lab.hosts["h1"]
     assert eventually(lambda: in_order(host), 60), call(host, "status")
     return host
-
-
-def in_order(host: Host) -> bool:
-    status = call(host, "status")
-    home = all(a["interface"] == a["owner"] for a in status["addresses"])
-    return home and status["transaction"] is None and "tentative" not in host.run("ip -6 addr").stdout
 
 
 def test_an_offline_nic_is_not_attached_and_one_is_told_how_to_bring_it_back(host: Host) -> None:

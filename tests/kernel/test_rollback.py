@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import time
 from typing import Any, Iterator
 
 import pytest
-from asking import call
+from asking import call, end, in_order, start
+from namespaces import eventually
 
 from lab import Host, Lab, compare, describe, dump, inventory
 
@@ -55,15 +57,10 @@ def host(lab: Lab) -> Host:
 
 
 def settled(host: Host) -> None:
-    end = time.monotonic() + 60
-    while True:
-        status = call(host, "status")
-        home = all(a["interface"] == a["owner"] for a in status["addresses"])
-        tentative = "tentative" in host.run("ip -6 addr").stdout
-        if home and not tentative and status["transaction"] is None:
-            return
-        assert time.monotonic() < end, json.dumps(status, indent=1) + host.run("cat /run/ipmp/*.log").stdout
-        time.sleep(0.05)
+    if not eventually(lambda: in_order(host), 60):
+        pytest.fail(
+            json.dumps(call(host, "status"), indent=1) + host.run("cat /run/ipmp/*.log /var/log/mpathd.log").stdout
+        )
 
 
 def same(before: Any, host: Host) -> None:
@@ -128,11 +125,8 @@ def test_a_daemon_killed_in_a_prepared_detach_undoes_it_in_time(host: Host) -> N
     before = dump(host)
     prepared = call(host, "detach-prepare", component="eth1", confirm_timeout=2)
     call(host, "detach-commit", transaction=prepared["transaction"])
-    host.run(["pkill", "-9", "-f", "in[.]mpathd"])
-    host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
-    end = time.monotonic() + 30
-    while host.run(["ipmpstat", "-g"], check=False).returncode and time.monotonic() < end:
-        time.sleep(0.05)
+    end(host, signal.SIGKILL)
+    start(host)
     assert call(host, "status")["transaction"]["transaction"] == prepared["transaction"]
     settled(host)
     same(before, host)
@@ -169,12 +163,9 @@ def test_a_configuration_that_is_confirmed_stays(host: Host) -> None:
 def test_a_daemon_killed_at_a_random_moment_of_a_detach_ends_as_before(host: Host, seed: int) -> None:
     before = dump(host)
     moment = random.Random(seed).uniform(0.1, 0.5)
-    host.run(f"(sleep {moment:.3f}; pkill -9 -f in[.]mpathd) & cfgadm -c unconfigure eth1 >/dev/null 2>&1; wait")
-    host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
-    end = time.monotonic() + 30
-    while call(host, "ping").get("kind") == "unreachable":
-        assert time.monotonic() < end, host.run("cat /var/log/mpathd.log").stdout
-        time.sleep(0.05)
+    pid = call(host, "ping")["pid"]
+    host.run(f"(sleep {moment:.3f}; kill -9 {pid}) & cfgadm -c unconfigure eth1 >/dev/null 2>&1; wait")
+    start(host)
     held = host.run("ip addr show dev eth1; ip addr show dev eth2").stdout
     assert [ip for ip in ("192.0.2.11/32", "2001:db8::11/128", "192.0.2.12/32") if ip not in held] == []
     if call(host, "status")["transaction"] is not None:

@@ -28,6 +28,10 @@ class Admission:
     ) -> None:
         self.daemon, self.config, self._tell = daemon, config, tell
         self._duplicates: List[DuplicateCheck] = []
+        strangers = self._no_ethernet()
+        if strangers:
+            tell("; ".join(strangers))
+            return
         self._crossings = [
             Crossing(daemon, group, links) for group in config.groups for links in (self._new_links(group),) if links
         ]
@@ -38,6 +42,17 @@ class Admission:
             daemon.loop.call_later(WINDOW, self._verdict)
         else:
             tell(None)
+
+    def _no_ethernet(self) -> List[str]:
+        """Members on which nobody can be told where an address is now; one that appears later is not asked about."""
+        links = self.daemon.kernel.links
+        return [
+            f"interface {i.name} of group {g.name} is no Ethernet interface, so no address can move to it; "
+            "leave it out of the group"
+            for g in self.config.groups
+            for i in g.interfaces
+            if i.name in links and not _is_ethernet(links[i.name].mac)
+        ]
 
     def _up(self, group: Group) -> List[LinkEvent]:
         links = (self.daemon.kernel.links.get(i.name) for i in group.interfaces)
@@ -77,6 +92,10 @@ class Admission:
             check.close()
         problems += [p for crossing in self._crossings for p in (crossing.verdict(),) if p]
         self._tell("; ".join(problems) or None)
+
+
+def _is_ethernet(mac: str) -> bool:
+    return len(mac) == 17 and mac != "00:00:00:00:00:00"
 
 
 class Crossing:
