@@ -74,17 +74,25 @@ addresses:
   elements: dict
   sample: [{address: 192.0.2.11, owner: eth1, interface: eth2, type: data, state: up}]
 targets:
-  description: The probe targets that each group is given.
+  description: >-
+    The probe targets of each member and family that probes, in the order in which they are probed, the next one first.
   returned: when gathered
   type: list
   elements: dict
-  sample: [{group: prod, targets: [192.0.2.254]}]
+  sample: [{interface: eth1, group: prod, family: 4, mode: routes, test_address: 192.0.2.81, targets: [192.0.2.254]}]
 probes:
-  description: What probing says of each member.
+  description: >-
+    What probing says of each member, and for each family that probes how many probes were sent, answered (acked) and
+    lost, replies that nobody was waiting for (unknown), and the round trip of the target probed last in ms.
   returned: when gathered
   type: list
   elements: dict
-  sample: [{interface: eth1, group: prod, probe: disabled, failures: 0}]
+  sample:
+    - interface: eth1
+      group: prod
+      probe: ok
+      failures: 0
+      instances: [{family: 4, sent: 70, acked: 69, lost: 1, unknown: 0, average: 0.31, deviation: 0.04}]
 components:
   description: What can be detached, and whether it would be allowed now.
   returned: when gathered
@@ -129,10 +137,20 @@ def gather(daemon: client.Client, wanted: list) -> dict:
     }
     for subset in wanted:
         if subset == "targets":
-            result[subset] = [{"group": g["name"], "targets": g["targets"]} for g in status["groups"]]
-        elif subset == "probes":
+            keys = ("family", "mode", "test_address", "targets")
             result[subset] = [
-                {"interface": i["name"], "group": i["group"], "probe": i["probe"], "failures": i["failures"]}
+                {"interface": i["name"], "group": i["group"], **{key: probing[key] for key in keys}}
+                for i in status["interfaces"]
+                for probing in i["probing"]
+            ]
+        elif subset == "probes":
+            keys = ("family", "sent", "acked", "lost", "unknown", "average", "deviation")
+            result[subset] = [
+                {
+                    **{key: i[key] for key in ("group", "probe", "failures")},
+                    "interface": i["name"],
+                    "instances": [{key: probing[key] for key in keys} for probing in i["probing"]],
+                }
                 for i in members
             ]
         elif subset == "components":

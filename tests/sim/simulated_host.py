@@ -17,6 +17,7 @@ from ipmp.events import Publisher
 from ipmp.health import Note
 from ipmp.model import Config
 from ipmp.placement import Move, moves
+from ipmp.probing import Snapshot
 from ipmp.runtime import Nic, Runtime
 from ipmp.simulate import Port, SimulatedKernel
 from ipmp.status import status
@@ -201,7 +202,7 @@ class Host:
 
     def status(self) -> Dict[str, Any]:
         """What ipmpstat would be told, as it would arrive."""
-        shown: Dict[str, Any] = json.loads(json.dumps(status(self.runtime, 1, "boot", None)))
+        shown: Dict[str, Any] = json.loads(json.dumps(status(self.runtime, Snapshot(), 1, "boot", None)))
         return shown
 
     def _enter(self) -> None:

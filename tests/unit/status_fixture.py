@@ -22,6 +22,7 @@ def interface(name: str, group: Optional[str], state: str, **changes: Any) -> Di
         "state": state,
         "link": "up",
         "probe": "disabled",
+        "probing": [],
         "flags": [],
         "test_addresses": [],
         "reason": "",

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
@@ -98,11 +99,59 @@ def test_targets_without_probes_are_disabled(bed: Bed) -> None:
 
 
 def test_targets_of_an_interface_that_probes_are_shown_for_each_family(bed: Bed) -> None:
-    bed.answers["status"]["interfaces"][1]["probe"] = "ok"
-    assert shown(bed, "-t").splitlines()[2:4] == [
-        "eth1        routes    192.0.2.21          192.0.2.254",
-        "eth1        routes    link-local          2001:db8::fe",
+    bed.answers["status"]["interfaces"][1]["probing"] = [
+        {"mode": "routes", "test_address": "192.0.2.21", "targets": ["192.0.2.253", "192.0.2.254"]},
+        {"mode": "multicast", "test_address": "fe80::1", "targets": []},
     ]
+    assert shown(bed, "-t").splitlines()[2:4] == [
+        "eth1        routes    192.0.2.21          192.0.2.253 192.0.2.254",
+        "eth1        multicast fe80::1             --",
+    ]
+
+
+SECOND = 10**9
+PROBE = {
+    "type": "probe",
+    "nic": "eth1",
+    "family": 4,
+    "state": "acked",
+    "sequence": 7,
+    "target": "192.0.2.254",
+    "average": 0.31,
+    "deviation": None,
+}
+
+
+def test_probes_are_shown_as_they_come_until_the_daemon_ends(bed: Bed) -> None:
+    start = time.time_ns()
+    times = {"started": start + 2 * SECOND, "sent": start + 2 * SECOND + 10_000}
+    rows = [
+        {**PROBE, **times, "received": times["sent"] + 250_000, "processed": times["started"] + 400_000},
+        {**PROBE, **times, "state": "lost", "sequence": 8, "received": None, "processed": None, "deviation": 0.07},
+    ]
+
+    def answer(_args: Dict[str, Any], reply: Any) -> None:
+        stream = reply.stream()
+        for row in rows:
+            stream.send(row)
+        bed.loop.call_later(0.5, lambda: [c.close() for c in list(bed.server.connections)])
+
+    bed.answers["status"]["interfaces"][1]["probing"] = [{"mode": "routes"}]
+    bed.answers["probes"] = answer
+    code, out, err = run(bed.root, "-p", "-o", "all")
+    assert out.splitlines() == [
+        "TIME      INTERFACE   PROBE  NETRTT    RTT       RTTAVG    TARGET              RTTDEV",
+        "2.00s     eth1        7      0.25ms    0.40ms    0.31ms    192.0.2.254         --",
+        "2.00s     eth1        8      --        --        0.31ms    192.0.2.254         0.07ms",
+    ]
+    assert code == 1
+    assert "closed the connection" in err
+
+
+def test_probes_are_for_root(bed: Bed) -> None:
+    bed.answers["status"]["interfaces"][1]["probing"] = [{"mode": "routes"}]
+    bed.answers["probes"] = lambda args, reply: reply.error("denied", "only root may ask for 'probes'")
+    assert run(bed.root, "-p") == (1, "", "ipmpstat: insufficient privileges for -p; run it as root\n")
 
 
 def test_fields_are_chosen_by_name_in_any_case_and_order(bed: Bed) -> None:

@@ -35,6 +35,23 @@ class Story:
     def up(self, now: float) -> Story:
         return self._take(health.link_up(self.health, "eth1", now))
 
+    def up_probed(self, now: float) -> Story:
+        return self._take(health.link_up(self.health, "eth1", now, probing=True))
+
+    def unanswered(self) -> Story:
+        return self._take(health.unanswered(self.health, "eth1", "g"))
+
+    def with_group(self) -> Story:
+        self.health = health.with_group(self.health)
+        return self
+
+    def answered(self) -> Story:
+        return self._take(health.repaired(self.health, "eth1", "g"))
+
+    def proof_by(self, probed: bool, now: float, testless: bool = False) -> Story:
+        self.health = health.proof_by(self.health, probed, now, testless=testless)
+        return self
+
     def proved(self) -> Story:
         return self._take(health.proved(self.health, "eth1", "g"))
 
@@ -209,9 +226,65 @@ def test_an_attached_nic_that_was_flapping_is_proved_like_any_other() -> None:
     assert story.tick(70.0).health == working
 
 
+def test_lost_probes_fail_a_nic_whose_link_is_up() -> None:  # FAIL-1, FAIL-7
+    story = Story().unanswered()
+    assert story.said() == [FAILURE]
+    assert (story.health.failed, story.health.link, story.health.reason) == (True, True, "its probes are lost")
+    assert story.unanswered().said() == []
+    assert story.health.failures == 1
+
+
+def test_what_probes_have_failed_no_path_check_repairs() -> None:  # FAIL-1
+    story = Story().unanswered()
+    assert story.proof_by(True, 1).proved().health.failed
+    assert story.proof_by(False, 2).proved().tick(99).health.failed, "its last target has gone: nothing is known"
+    story.said()
+    assert story.answered().said() == [REPAIR]
+    assert story.health == Health(failures=1)
+
+
+def test_a_failed_group_accuses_nobody() -> None:  # GRP-5
+    story = Story().with_group()
+    assert story.said() == []
+    assert (story.health.failed, story.health.reason) == (True, "the probes of the whole group are lost")
+    assert story.answered().said() == [REPAIR]
+
+
+def test_where_it_is_probed_a_link_that_came_back_waits_for_probes_and_flapping_is_not_damped() -> None:  # REP-6, T48
+    story = Story()
+    for now in range(5):
+        assert story.down().up_probed(now).health.failed
+    assert FLAPPING not in story.said()
+    assert story.health.deadline is None
+    assert story.proved().tick(1000).health.failed
+    assert not story.answered().health.failed
+
+
+def test_probes_that_answer_while_the_link_is_down_are_not_believed() -> None:  # PKT-3
+    story = Story().down()
+    assert story.answered().health.failed
+
+
+def test_without_a_test_address_the_path_decides_what_probes_had_decided() -> None:  # TST-10
+    story = Story().unanswered().proof_by(False, 5, testless=True)
+    assert story.health.proving_since == 5
+    assert not story.proved().health.failed
+
+
+def test_targets_that_come_or_go_change_what_a_waiting_nic_has_to_show() -> None:
+    story = Story().down().up(1)
+    assert story.proof_by(True, 2).health.proving_since is None
+    assert story.health.reason == "waiting for 10 probe replies in a row"
+    assert story.proof_by(False, 3).health.proving_since == 3
+
+
 EVENT = st.tuples(
-    st.sampled_from(("down", "up", "down", "up", "proved", "tick", "suspect")), st.sampled_from((0, 1, 30, 61))
+    st.sampled_from(("down", "up", "down", "up", "proved", "tick", "suspect", "unanswered", "with_group", "answered")),
+    st.sampled_from((0, 1, 30, 61)),
 )
+
+
+TIMELESS = ("down", "proved", "unanswered", "with_group", "answered")
 
 
 @settings(max_examples=400)
@@ -223,14 +296,14 @@ def test_whatever_happens_beliefs_fit_together(events: List[Tuple[str, int]]) ->
         was = story.health
         if what == "down":
             story.down()
-        elif what == "proved":
-            story.proved()
+        elif what in TIMELESS:
+            getattr(story, what)()
         else:
             getattr(story, what)(now)
-        lost += not was.failed and story.health.failed and what == "down"
+        lost += not was.failed and story.health.failed and what in ("down", "unanswered", "with_group")
         believed = f"{what} at {now}: {was} -> {story.health}"
         assert story.health.link or story.health.failed, believed
-        if story.health.failed and story.health.link:
+        if story.health.waiting:
             waits = (story.health.damped_until, story.health.proving_since)
             assert sum(w is not None for w in waits) == 1, f"nothing, or two things, will end this: {believed}"
         else:
@@ -238,7 +311,8 @@ def test_whatever_happens_beliefs_fit_together(events: List[Tuple[str, int]]) ->
         assert story.health.failures == lost, believed
         assert bool(story.health.reason) == story.health.failed, believed
         if was.failed and not story.health.failed:
-            assert what in ("proved", "tick") and was.proving_since is not None, believed
+            by_path = what in ("proved", "tick") and was.proving_since is not None and not was.probes_lost
+            assert by_path or (what == "answered" and was.link), believed
 
 
 @settings(max_examples=400)
@@ -247,8 +321,8 @@ def test_with_carrier_time_alone_ends_every_waiting(events: List[Tuple[str, int]
     story, now = Story(), 0.0
     for what, later in events:
         now += later
-        story.down() if what == "down" else story.proved() if what == "proved" else getattr(story, what)(now)
-    story.up(now)
+        getattr(story, what)(*(() if what in TIMELESS else (now,)))
+    story.up(now).proof_by(False, now, testless=True)
     for _again in range(3):
         if story.health.deadline is not None:
             story.tick(story.health.deadline)

@@ -112,8 +112,15 @@ class Client:
         Begins when the first one is asked for, and ends with DaemonUnreachable when the daemon
         goes away or nothing happened for ``timeout`` seconds.
         """
-        with self._send("events", {}, self.timeout) as sock, sock.makefile("rb") as lines:
-            self._result(self._receive(lines, f"did not answer 'events' within {self.timeout:g} s"))
+        return self._stream("events", timeout)
+
+    def probes(self) -> Iterator[Dict[str, Any]]:
+        """Each probe from now on, as soon as it is answered or lost. Root only."""
+        return self._stream("probes", None)
+
+    def _stream(self, op: str, timeout: Optional[float]) -> Iterator[Dict[str, Any]]:
+        with self._send(op, {}, self.timeout) as sock, sock.makefile("rb") as lines:
+            self._result(self._receive(lines, f"did not answer {op!r} within {self.timeout:g} s"))
             sock.settimeout(timeout)
             while True:
                 yield self._receive(lines, f"sent no event for {timeout} s").get("event", {})

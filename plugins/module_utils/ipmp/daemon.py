@@ -9,34 +9,41 @@ Everything happens in one thread and in one direction: ``links`` and ``paths`` c
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import time
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import health, plan
+from . import health, plan, reports
 from . import loop as loops
 from .announce import Announcer
-from .events import Publisher
+from .announcing import Announcing
+from .complaints import Complaints
+from .events import ProbeStreams, Publisher
 from .fastpath import EventSocket, Overrun, Requests
 from .files import read_config
 from .foreign import ForeignRoutes
 from .health import Note
-from .hotpath import HotPath, frames_for
+from .hotpath import HotPath
 from .kernel import Kernel
 from .links import Links
 from .membership import Membership
 from .model import Config, ConfigError
+from .news import News
 from .nlparse import AddrEvent, LinkEvent
 from .placement import Move, moves
+from .prober import Prober
 from .proofs import Proofs
 from .runtime import Nic, Runtime
 from .state import StateFile
+from .watching import Watching
 
 POLL = 0.010  # s; the kernel tells a second carrier loss within a second up to 1.02 s late
 RECONCILE = 10.0  # s between full comparisons without any cause
+WATCH = 0.02  # s after a link-local address has come or gone
 PUT_BACK = 0.1  # s after somebody else has taken away what is ours
 RETRY = 1.0  # s after a step that failed
-REPEAT = (0.1, 1.0, 5.0)  # s after a move: announcements once more
 
 
 class Settled(NamedTuple):
@@ -66,9 +73,16 @@ class Daemon:
         self.publisher = Publisher()
         self.requests = Requests()
         self.kernel = Kernel(self.requests)
-        self.links = Links(self.runtime, self.kernel)
+        self.news = News()
+        self.links = Links(self.runtime, self.kernel, self.news)
+        self._found, self._finding = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.prober = Prober(self._probes_found)
+        self.probe_streams = ProbeStreams(self.prober.watch)
+        self.watching = Watching(self.runtime, self.kernel, self.prober, self.news, self.probe_streams.tell)
         self.announcer = Announcer()
+        self.announcing = Announcing(self.runtime, self.kernel, self.loop, self.announcer)
         self.hot = HotPath(self.kernel, self.announcer)
+        self.complaints = Complaints()
         self.foreign = ForeignRoutes(self.runtime, self.kernel)
         self.membership = Membership(root, self.kernel, self.log)
         self.proofs = Proofs(self.runtime, self.loop, self._proved)
@@ -104,9 +118,11 @@ class Daemon:
             self.links.take(link, starting=True)
         self.adopt_hosting()
         self.loop.add_fd(self.events.fileno(), lambda _mask: self._kernel_news(), priority=loops.FIRST)
+        self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
+        self.watching.look_around()
         self.settle("start")
         self._poll()
-        self.every(RECONCILE, lambda: self.settle("reconcile"))
+        self.every(RECONCILE, self._reconcile)
         gc.collect()
         gc.freeze()
 
@@ -117,10 +133,17 @@ class Daemon:
         for nic in self.runtime.nics.values():
             if not nic.present and nic.name in self.kernel.links:
                 self.links.take(self.kernel.links[nic.name], starting=True)
-        self.links.news()
+        self.news.take()
         before = dict(self.runtime.hosting)
         self.adopt_hosting()
+        self.watching.look_around()
         return self.settle("the configuration has changed", before)
+
+    def _reconcile(self) -> None:
+        self.watching.look_around()
+        self.settle("reconcile")
+        without_ipv6 = self.membership.without_ipv6(self.runtime)
+        self.notes(self.complaints.news(self.runtime, without_ipv6, self.watching.doubles(), loops.now()))
 
     def reload(self) -> None:
         """SIGHUP: what the files say now. Wrong files change nothing (DMN-5, but nothing is forgotten)."""
@@ -140,6 +163,9 @@ class Daemon:
     def close(self) -> None:
         """Stop. Nothing in the kernel is touched: traffic goes on."""
         self.save()
+        self.prober.close()
+        for fd in (self._found, self._finding):
+            os.close(fd)
         for part in (self.proofs, self.announcer, self.events, self.requests):
             part.close()
         self.loop.close()
@@ -153,6 +179,10 @@ class Daemon:
         """Log what the pure rooms have to say."""
         for note in notes:
             self.log(note.level, note.text)
+
+    def dump(self) -> None:
+        """SIGUSR1: the probe statistics (DMN-5)."""
+        self.notes(reports.statistics(self.prober.snapshot()))
 
     def save(self) -> None:
         """Keep what a restart must know."""
@@ -180,6 +210,8 @@ class Daemon:
                 self.links.resync()
             elif isinstance(event, AddrEvent):
                 taken = self._taken(event) or taken
+                if self.kernel.link_local(event):
+                    self.later("watch", WATCH, self._watch)
             else:
                 taken = taken or event.deleted
         self._act()
@@ -196,14 +228,35 @@ class Daemon:
         self._act()
         self.loop.call_later(POLL, self._poll)
 
+    def _probes_found(self) -> None:
+        """Called in the prober's thread."""
+        with contextlib.suppress(BlockingIOError):  # full: it is being looked at
+            os.write(self._finding, b"!")
+
+    def _probe_news(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._found, 4096)
+        changed = self.watching.take()
+        self._act()
+        if changed:
+            self.publisher.publish(self.runtime)
+            self._await_deadline()
+
+    def _watch(self) -> None:
+        self.watching.order()
+        self._await_deadline()
+
     def _act(self) -> None:
-        """React to what ``links`` has gathered: the survivors are asked, the failed are moved, the rest follows."""
-        news = self.links.news()
+        """React to what has become known: the survivors are asked, the failed are moved, the rest follows."""
+        news = self.news.take()
+        for seconds, why in news.deferred:
+            self.later(why, seconds, lambda why=why: self.settle(why))  # type: ignore[misc]
         if not news.causes:
+            self.notes(news.notes)
             return
         if news.failed:
             self.links.poll()  # whatever broke this link may have broken others
-            more = self.links.news()
+            more = self.news.take()
             for nic in (*news.failed, *more.failed):
                 self.hot.fire(self.runtime, nic.name)
             news = news._replace(notes=news.notes + more.notes, causes=news.causes + more.causes)
@@ -218,16 +271,10 @@ class Daemon:
             return
         nic.health, notes = health.proved(nic.health, name, nic.group)
         if notes:
-            self._repaired(nic)
+            self.runtime.repaired(nic, time.time())
             self.notes(notes)
             self.log("info", f"the path of {name} is proved: {how}")
             self.settle(f"{name} is repaired")
-
-    def _repaired(self, nic: Nic) -> None:
-        nic.since = time.time()
-        group = self.runtime.config.group_of(nic.name)
-        if group is not None and not nic.standby and not self.runtime.config.failback(group):
-            nic.held_back = nic.name not in self.runtime.hosting.values()  # KRN-11
 
     def _tick(self) -> None:
         """Time passed for flap damping and overdue proofs."""
@@ -238,7 +285,7 @@ class Daemon:
             nic.health, notes = health.tick(nic.health, nic.name, nic.group, now)
             self.notes(notes)
             if was_failed and not nic.health.failed:
-                self._repaired(nic)
+                self.runtime.repaired(nic, time.time())
                 repaired = True
         if repaired:
             self.settle("the link is trusted")
@@ -246,8 +293,8 @@ class Daemon:
             self._await_deadline()
 
     def _ticking(self) -> List[Nic]:
-        """Members for which time means something: one that is not there neither settles nor proves anything."""
-        return [nic for nic in self.runtime.grouped() if nic.attached]
+        """NICs for which time means something: one that is not there neither settles nor proves anything."""
+        return [nic for nic in self.runtime.watched() if nic.attached]
 
     def _await_deadline(self) -> None:
         """The next moment at which time alone changes a NIC's health."""
@@ -263,6 +310,7 @@ class Daemon:
         if self.runtime.suspended:
             return Settled(False, (), ())
         before = dict(self.runtime.hosting) if before is None else before
+        self.runtime.mark_twins()
         writes = self.kernel.writes
         entered = self.membership.enter(self.runtime)
         if entered:
@@ -280,14 +328,14 @@ class Daemon:
         self.foreign.restore(left_behind | {m.source for m in done if m.source})
         news: Dict[str, Optional[str]] = {m.address: m.target for m in done if m.target}
         news.update({s.ip: s.nic for s in steps if isinstance(s, plan.Announce)})
-        self._announce(news)
+        self.announcing.announce(news)
         left = self.membership.leave(self.runtime)
         self._settled(cause, done, steps, failures)
         return Settled(entered or left or self.kernel.writes > writes or bool(done), done, tuple(failures))
 
     def _settled(self, cause: str, done: Tuple[Move, ...], steps: List[plan.Step], failures: List[str]) -> None:
         """After the kernel is in line: tell, remember, prepare for the next failure."""
-        self._report(cause, done)
+        self.notes(reports.moved(self.runtime, cause, done))
         if cause in ("reconcile", "something of ours was removed") and steps:
             self.log("err", f"{cause}: put back: {'; '.join(plan.describe(s) for s in steps[:4])}")
         for failure in failures:
@@ -301,12 +349,12 @@ class Daemon:
         self.runtime.wishes = {ip: nic for ip, nic in self.runtime.wishes.items() if hosting.get(ip) != nic}
         self.record = frozenset(plan.owned(self.runtime.config))
         for group, was, now in self.publisher.publish(self.runtime):
-            self._group_turned(group, was, now)
+            self.notes(reports.turned(self.runtime, group, was, now))
         if done:
             self.publisher.emit(self.runtime, "move", moves=[m.as_dict() for m in done], reason=cause)
         self.hot.forget()
         self.later("prepare", 0.02, self._prepare)
-        self._await_deadline()
+        self._watch()
         self.later("save", 0.0, self.save)
         self._wake()
         self.settled()
@@ -314,55 +362,6 @@ class Daemon:
     def _prepare(self) -> None:
         self.foreign.remember()
         self.hot.prepare(self.runtime)
-
-    def _report(self, cause: str, done: Tuple[Move, ...]) -> None:
-        """Solaris' lines about addresses that moved (FAIL-7, REP-8, FO-7)."""
-        owners = {a.ip: i.name for g in self.runtime.config.groups for i, a in g.data_addresses}
-        pairs = dict.fromkeys((m.source, m.target) for m in done if m.source and m.target)
-        home = {m.target for m in done if m.source and m.target == owners.get(m.address)}
-        for source, target in pairs:
-            nic = self.runtime.nics.get(source)
-            if nic is not None and not nic.usable:
-                self.log("err", f"Successfully failed over from NIC {source} to NIC {target}")
-            elif target not in home:
-                self.log("info", f"Addresses moved from NIC {source} to NIC {target}: {cause}")
-        for name in sorted(n for n in home if n):
-            self.log("err", f"Successfully failed back to NIC {name}")
-
-    def _group_turned(self, name: str, was: Optional[str], now: str) -> None:
-        if now == "failed" and was is not None:
-            self.log("err", f"All Interfaces in group {name} have failed")
-        elif was == "failed":
-            group = self.runtime.config.group(name)
-            first = next((i.name for i in group.interfaces if self.runtime.nics[i.name].usable), "") if group else ""
-            self.log("err", f"At least 1 interface ({first}) of group {name} has repaired")
-
-    def _announce(self, news: Dict[str, Optional[str]]) -> None:
-        """Tell the link, now and again: one lost frame must not cost a peer's ARP lifetime.
-
-        A member without an address of its own has put others' addresses into its ARP requests, so when it goes
-        all addresses of the group are announced.
-        """
-        for group in self.runtime.config.groups:
-            hosted = self.runtime.hosted(group)
-            hosts = frozenset(hosted.values())
-            bare = any(not i.test_addresses and i.name not in hosts for i in group.interfaces)
-            if bare and any(ip in news for ip in hosted):
-                news.update({ip: nic for ip, nic in hosted.items() if nic})
-        if not news:
-            return
-        self._announce_once(tuple(news))
-        for delay in REPEAT:
-            self.loop.call_later(delay, lambda: self._announce_once(tuple(news)))
-
-    def _announce_once(self, ips: Tuple[str, ...]) -> None:
-        by_nic: Dict[str, List[str]] = {}
-        for ip in ips:
-            nic = self.runtime.hosting.get(ip)
-            if nic is not None and self.runtime.nics[nic].present:
-                by_nic.setdefault(nic, []).append(ip)
-        for nic, addresses in by_nic.items():
-            self.announcer.send(self.runtime.nics[nic].ifindex, frames_for(self.kernel, nic, addresses))
 
     # -- waiting
 

@@ -6,11 +6,32 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from .control import Stream
+from .probing import Seen
 from .runtime import Runtime
 from .status import flags
+
+
+class ProbeStreams:
+    """Those who want to see each probe (EVT-2); ``wanted`` is told whether there is anybody."""
+
+    def __init__(self, wanted: Callable[[bool], None]) -> None:
+        self._wanted = wanted
+        self._streams: List[Stream] = []
+
+    def listen(self, stream: Stream) -> None:
+        """From now on this one sees every probe."""
+        self._streams.append(stream)
+        self._wanted(True)
+
+    def tell(self, seen: Seen) -> None:
+        """One probe was answered, or is lost."""
+        event = {"type": "probe", **seen._asdict()}
+        self._streams = [s for s in self._streams if s.open and s.send(event)]
+        if not self._streams:
+            self._wanted(False)
 
 
 class Publisher:
@@ -33,7 +54,7 @@ class Publisher:
     def publish(self, runtime: Runtime) -> List[Tuple[str, Optional[str], str]]:
         """Tell what has changed since the last call; returns (group, state before or None, state now) of groups."""
         interfaces = {
-            nic.name: (nic.state, nic.group, nic.health.link, tuple(flags(runtime, nic)))
+            nic.name: (nic.state, nic.group, nic.health.link, tuple(flags(runtime, nic)), nic.probe)
             for nic in runtime.nics.values()
         }
         groups = {g.name: (runtime.group_state(g), tuple(i.name for i in g.interfaces)) for g in runtime.config.groups}

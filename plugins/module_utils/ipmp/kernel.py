@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import AbstractSet, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from . import fastpath, nl, plan
 from .model import family_of
-from .nlparse import LinkEvent
+from .nlparse import AddrEvent, LinkEvent
+from .probing import Router
 
 WAIT = 1.0  # s for an IPv6 address to become usable; it takes a few ms
+
+_HAND_MADE = (1, 3, 4, 9, 16)  # RTPROT_REDIRECT, _BOOT, _STATIC, _RA, _DHCP
 
 # An object that somebody else (or the kernel, with a link) took away meanwhile is as gone as we want it.
 _GONE = frozenset({errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ENODEV})
@@ -25,6 +28,9 @@ class Kernel:
     def __init__(self, requests: fastpath.Requests) -> None:
         self.requests = requests
         self.links: Dict[str, LinkEvent] = {}
+        self.own: FrozenSet[str] = frozenset()  # every address of this host
+        self.link_locals: Dict[int, str] = {}  # by ifindex: usable IPv6 ones
+        self.next_hops: Tuple[Router, ...] = ()  # gateways of other people's routes
         self.writes = 0  # messages that changed something, or tried to
 
     def read_links(self) -> None:
@@ -35,6 +41,7 @@ class Kernel:
         """What is there now. record: addresses that are ours although the kernel may not keep our mark."""
         names = {link.ifindex: name for name, link in self.links.items()}
         addresses = self.requests.dump_addresses()
+        self._take_addresses(addresses)
         marks = any(a.proto for a in addresses)  # a kernel that keeps marks has its own on the loopback
         held = frozenset(
             plan.Held(
@@ -64,6 +71,41 @@ class Kernel:
             if r.protocol == nl.PROTO
         }
         return plan.Observed(held, hops, groups, routes)
+
+    def _take_addresses(self, addresses: Sequence[AddrEvent]) -> None:
+        self.own = frozenset(a.ip for a in addresses)
+        self.link_locals = {}
+        for address in addresses:
+            self.link_local(address)
+
+    def link_local(self, address: AddrEvent) -> bool:
+        """Note an IPv6 link-local address that has come or gone; False for every other one."""
+        if address.family != 6 or address.scope != nl.SCOPE_LINK:
+            return False
+        usable = not (address.deleted or address.flags & (nl.IFA_F_TENTATIVE | nl.IFA_F_DADFAILED))
+        if usable:
+            self.link_locals.setdefault(address.ifindex, address.ip)
+        elif self.link_locals.get(address.ifindex) == address.ip:
+            del self.link_locals[address.ifindex]
+        return True
+
+    def read_next_hops(self) -> None:
+        """Who forwards for this host (TGT-2): gateways of routes made by people, boot scripts, DHCP and routers.
+
+        Not those of routing daemons: their tables may hold a million routes.
+        """
+        names = {link.ifindex: name for name, link in self.links.items()}
+        self.next_hops = tuple(
+            sorted(
+                {
+                    Router(route.gateway, names.get(route.ifindex))
+                    for protocol in _HAND_MADE
+                    for route in self.requests.dump_routes(protocol)
+                    if route.gateway and route.kind == nl.UNICAST
+                },
+                key=lambda router: (router.ip, router.nic or ""),
+            )
+        )
 
     def give_back(self, held: plan.Held) -> None:
         """An address that was taken over returns as it was, prefix route included."""

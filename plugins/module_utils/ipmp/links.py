@@ -6,38 +6,22 @@
 from __future__ import annotations
 
 import time
-from typing import Iterable, List, NamedTuple, Tuple
+from typing import Iterable
 
 from . import health
 from . import loop as loops
 from .health import Note
 from .kernel import Kernel
+from .news import News
 from .nlparse import LinkEvent
 from .runtime import Nic, Runtime
 
 
-class News(NamedTuple):
-    """What has changed since the last time one asked."""
-
-    failed: Tuple[Nic, ...]  # were usable and are not
-    notes: Tuple[Note, ...]
-    causes: Tuple[str, ...]  # empty: nothing to settle
-
-
 class Links:
-    """``take`` and ``poll`` gather, ``news`` hands over."""
+    """Fills the ``news``."""
 
-    def __init__(self, runtime: Runtime, kernel: Kernel) -> None:
-        self.runtime, self.kernel = runtime, kernel
-        self._failed: List[Nic] = []
-        self._notes: List[Note] = []
-        self._causes: List[str] = []
-
-    def news(self) -> News:
-        """What was gathered; the next call begins anew."""
-        result = News(tuple(self._failed), tuple(self._notes), tuple(self._causes))
-        self._failed, self._notes, self._causes = [], [], []
-        return result
+    def __init__(self, runtime: Runtime, kernel: Kernel, news: News) -> None:
+        self.runtime, self.kernel, self.news = runtime, kernel, news
 
     def take(self, link: LinkEvent, starting: bool = False) -> None:
         """One interface as the kernel shows it, or its end."""
@@ -55,15 +39,15 @@ class Links:
         nic.mtu, nic.mac = link.mtu, link.mac
         if not nic.present or nic.ifindex != link.ifindex:
             self._appeared(nic, link.ifindex, starting)
-        else:
+        elif self.runtime.watches(nic):
             self._ask([nic])  # the event may be older than what a poll has seen since
 
     def poll(self) -> None:
-        """Ask for the carrier of every member; answers what the kernel would tell up to a second later."""
-        self._ask(self.runtime.grouped())
+        """Ask for the carrier of every NIC that counts; answers what the kernel would tell up to a second later."""
+        self._ask(self.runtime.watched())
 
     def _ask(self, nics: Iterable[Nic]) -> None:
-        watched = [nic for nic in nics if nic.group and nic.attached and nic.joined]
+        watched = [nic for nic in nics if nic.attached and nic.joined]
         found = self.kernel.requests.carriers([nic.ifindex for nic in watched])
         for nic in watched:
             carrier = found[nic.ifindex]
@@ -80,7 +64,7 @@ class Links:
                 self._vanished(nic)
         for link in list(self.kernel.links.values()):
             self.take(link)
-        self._causes.append("events were lost")
+        self.news.cause("events were lost")
 
     def _appeared(self, nic: Nic, ifindex: int, starting: bool) -> None:
         if nic.present:  # the same name with another index: it was replaced while we looked away
@@ -91,28 +75,32 @@ class Links:
             nic.joined, nic.since = False, time.time()
             if nic.group and not nic.detached:
                 nic.health = health.suspect(nic.health, loops.now())
-            self._notes.append(Note("info", f"interface {nic.name} has appeared"))
-        self._causes.append(f"{nic.name} has appeared")
+            self.news.note(Note("info", f"interface {nic.name} has appeared"))
+        self.news.cause(f"{nic.name} has appeared")
 
     def _vanished(self, nic: Nic) -> None:
         """Surprise removal, or the hardware step of a detach: a failure like any other."""
         was_usable = nic.usable
         nic.present, nic.ifindex, nic.joined, nic.since = False, 0, False, time.time()
+        nic.instances, nic.twin = (), False
         if was_usable:
-            self._failed.append(nic)
-        self._notes.append(Note("info", f"inet {nic.name} has been removed from kernel"))
-        self._causes.append(f"{nic.name} is gone")
+            self.news.failed(nic)
+        self.news.note(Note("info", f"inet {nic.name} has been removed from kernel"))
+        self.news.cause(f"{nic.name} is gone")
 
     def _carrier(self, nic: Nic, up: bool) -> None:
         if up == nic.health.link:
             return
         was_usable = nic.usable
         if up:
-            nic.health, notes = health.link_up(nic.health, nic.name, loops.now())
+            nic.health, notes = health.link_up(nic.health, nic.name, loops.now(), nic.probed)
+            if nic.group is None and not nic.probed:  # nobody is there who could prove its path (REP-5)
+                nic.health, repaired = health.repaired(nic.health, nic.name, None)
+                notes += repaired
         else:
             nic.health, notes = health.link_down(nic.health, nic.name, nic.group)
         if was_usable and not nic.usable:
-            self._failed.append(nic)
+            self.news.failed(nic)
         nic.since = time.time()
-        self._notes += notes
-        self._causes.append(f"the link of {nic.name} is {'up' if up else 'down'}")
+        self.news.note(*notes)
+        self.news.cause(f"the link of {nic.name} is {'up' if up else 'down'}")

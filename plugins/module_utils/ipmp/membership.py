@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, FrozenSet, List
 
+from . import sysctl
 from .kernel import Kernel
 from .runtime import Nic, Runtime
 from .sysctl import Change, Sysctls
@@ -61,6 +62,11 @@ class Membership:
             gone += [""] if self.sysctls.leave_host() else []
         self._warn()
         return bool(gone)
+
+    @staticmethod
+    def without_ipv6(runtime: Runtime) -> FrozenSet[str]:
+        """Members on which the kernel refuses IPv6."""
+        return frozenset(nic.name for nic in runtime.grouped() if nic.present and sysctl.refuses_ipv6(nic.name))
 
     def _warn(self) -> None:
         if self.sysctls.warning:

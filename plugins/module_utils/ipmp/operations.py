@@ -38,6 +38,7 @@ class Operations:
             "offline": self._offline,
             "undo-offline": self._undo_offline,
             "events": lambda _args, reply: daemon.publisher.listen(reply.stream()),
+            "probes": lambda _args, reply: daemon.probe_streams.listen(reply.stream()),
             "release": self._release,
             **transactions.operations(),
             **Reconfiguration(daemon, transactions).operations(),
@@ -72,7 +73,7 @@ class Operations:
 
     def _status(self, _args: Args, reply: Reply) -> None:
         boot_id = self.daemon.state.boot_id
-        reply.ok(status(self.runtime, os.getpid(), boot_id, self.transactions.shown()))
+        reply.ok(status(self.runtime, self.daemon.prober.snapshot(), os.getpid(), boot_id, self.transactions.shown()))
 
     def _plan(self, args: Args, reply: Reply) -> None:
         config = read_config(self.daemon.root, texts(args, "files"))

@@ -18,6 +18,7 @@ from .health import Health
 from .model import Config, Group, Interface
 from .placement import Member
 from .plan import View
+from .probing import Instance
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Nic:
     leaving: bool = False  # a detach is moving its addresses away
     trusted: bool = False  # a rollback in need: it worked before, so its link alone is proof
     held_back: bool = False  # repaired under FAILBACK=no and not used since
+    twin: bool = False  # its hardware address is that of another member (CHK-2)
+    instances: Tuple[Instance, ...] = ()  # what is probed through it, a family each
     since: float = 0.0  # unix time of the last change of state
 
     @property
@@ -49,12 +52,26 @@ class Nic:
     @property
     def plumbed(self) -> bool:
         """Could hold addresses."""
-        return self.attached and not self.offline
+        return self.attached and not self.offline and not self.twin
 
     @property
     def usable(self) -> bool:
         """Fit for traffic."""
         return self.plumbed and not self.leaving and not self.health.failed
+
+    @property
+    def probed(self) -> bool:
+        """Are there targets whose answers tell about it (TST-6: probe capable)?"""
+        return any(instance.targets for instance in self.instances)
+
+    @property
+    def probe(self) -> str:
+        """What the probes say (IST-4)."""
+        if not self.instances:
+            return "disabled"
+        if self.health.failed:
+            return "failed"
+        return "ok" if self.probed else "unknown"
 
     @property
     def state(self) -> str:
@@ -63,9 +80,11 @@ class Nic:
             return "detached"
         if not self.present:
             return "absent"
-        if self.offline:
+        if self.offline or self.twin:
             return "offline"
-        return "failed" if self.health.failed else "ok"
+        if self.health.failed:
+            return "failed"
+        return "unknown" if self.probe == "unknown" else "ok"
 
     @property
     def reason(self) -> str:
@@ -76,6 +95,8 @@ class Nic:
             return "no such interface now; configured when it appears"
         if self.offline:
             return "taken offline by the administrator"
+        if self.twin:
+            return f"its hardware address {self.mac} is that of another interface of the group"
         return self.health.reason if self.health.failed else ""
 
 
@@ -97,7 +118,7 @@ class Runtime:
         nics: Dict[str, Nic] = {}
         for interface in config.interfaces():
             nic = self.nics.get(interface.name) or Nic(interface.name, since=now)
-            if nic.group and not interface.group:  # nobody watches it any more (LOOP-6)
+            if not interface.group and (nic.group or config.defaults.track_interfaces_only_with_groups):  # LOOP-6
                 nic.health, nic.offline, nic.held_back = Health(), False, False
             nic.group, nic.standby = interface.group, interface.standby
             nics[interface.name] = nic
@@ -115,6 +136,30 @@ class Runtime:
     def grouped(self) -> Iterator[Nic]:
         """Members of groups."""
         return (nic for nic in self.nics.values() if nic.group)
+
+    def watches(self, nic: Nic) -> bool:
+        """Does its failure count? Members' does, and with TRACK_INTERFACES_ONLY_WITH_GROUPS=no everybody's (M-4)."""
+        return bool(nic.group) or not self.config.defaults.track_interfaces_only_with_groups
+
+    def watched(self) -> Iterator[Nic]:
+        """Those of which it does."""
+        return (nic for nic in self.nics.values() if self.watches(nic))
+
+    def repaired(self, nic: Nic, now: float) -> None:
+        """It works again; under FAILBACK=no one that hosts nothing becomes a spare (KRN-11)."""
+        nic.since = now
+        group = self.config.group_of(nic.name)
+        if group is not None and not nic.standby and not self.config.failback(group):
+            nic.held_back = nic.name not in self.hosting.values()
+
+    def mark_twins(self) -> None:
+        """Of the members with one hardware address all but one are out of use (CHK-2): those that were, or do less."""
+        hosts = frozenset(self.hosting.values())
+        for group in self.config.groups:
+            macs: Dict[str, str] = {}
+            there = [self.nics[i.name] for i in group.interfaces if self.nics[i.name].attached]
+            for nic in sorted(there, key=lambda n: (n.twin, n.offline, n.name not in hosts, n.name)):
+                nic.twin = bool(nic.mac) and macs.setdefault(nic.mac, nic.name) != nic.name
 
     def by_index(self, ifindex: int) -> Optional[Nic]:
         """The NIC with that index now."""
@@ -206,9 +251,9 @@ class Runtime:
             nic = self.nics.get(name)
             if nic is None:
                 continue
-            health = dict(known.get("health", {}))
+            health = {k: v for k, v in known.get("health", {}).items() if k in Health.__dataclass_fields__}
             health["ups"] = tuple(health.get("ups", ()))
-            nic.health = Health(**health)
+            nic.health = Health(**health)  # what a newer daemon wrote beside it is not for us
             nic.offline, nic.detached = bool(known.get("offline")), bool(known.get("detached"))
             nic.held_back, nic.joined = bool(known.get("held_back")), bool(known.get("joined"))
             nic.ifindex = int(known.get("ifindex", 0))

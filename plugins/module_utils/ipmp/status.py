@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from . import placement
+from .complaints import experimental
 from .model import Address, Group
+from .probing import Instance, Snapshot
 from .runtime import Nic, Runtime
 
 VERSION = "1.0.0"
 PROTOCOL = 1
 
 
-def status(runtime: Runtime, pid: int, boot_id: str, transaction: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+def status(
+    runtime: Runtime, snapshot: Snapshot, pid: int, boot_id: str, transaction: Optional[Dict[str, Any]]
+) -> Dict[str, Any]:
     """One consistent snapshot (IST-2); the shape is that of docs/architecture.md."""
     defaults = runtime.config.defaults
     return {
@@ -29,8 +33,8 @@ def status(runtime: Runtime, pid: int, boot_id: str, transaction: Optional[Dict[
             "failback": defaults.failback,
             "track_interfaces_only_with_groups": defaults.track_interfaces_only_with_groups,
         },
-        "groups": [_group(runtime, g) for g in runtime.config.groups],
-        "interfaces": [_interface(runtime, runtime.nics[name]) for name in sorted(runtime.nics)],
+        "groups": [_group(runtime, snapshot, g) for g in runtime.config.groups],
+        "interfaces": [_interface(runtime, snapshot, runtime.nics[name]) for name in sorted(runtime.nics)],
         "addresses": _addresses(runtime),
         "transaction": transaction,
         "files_error": runtime.files_error,
@@ -43,6 +47,7 @@ def warnings(runtime: Runtime) -> List[str]:
     found = list(runtime.config.warnings)
     if runtime.files_error:
         found.insert(0, f"the files are wrong and not in force: {runtime.files_error}")
+    found += experimental(runtime.config)
     for nic in runtime.grouped():
         if not nic.present and not nic.detached:
             found.append(f"interface {nic.name} of group {nic.group} does not exist; it is configured when it appears")
@@ -60,13 +65,14 @@ def flags(runtime: Runtime, nic: Nic) -> List[str]:
         "STANDBY": nic.standby,
         "INACTIVE": spare,
         "FAILED": nic.present and nic.health.failed,
-        "OFFLINE": nic.offline,
+        "OFFLINE": nic.offline or nic.twin,
+        "HWADDRDUP": nic.twin,
         "DOWN": not (nic.plumbed and (hosts or tests)),
     }
     return [flag for flag, is_set in present.items() if is_set]
 
 
-def _group(runtime: Runtime, group: Group) -> Dict[str, Any]:
+def _group(runtime: Runtime, snapshot: Snapshot, group: Group) -> Dict[str, Any]:
     members = runtime.members(group)
     hosting = runtime.hosted(group)
     state = runtime.group_state(group)
@@ -74,7 +80,7 @@ def _group(runtime: Runtime, group: Group) -> Dict[str, Any]:
     return {
         "name": group.name,
         "state": state,
-        "failure_detection_time": None,  # no member probes
+        "failure_detection_time": dict(snapshot.detection_times).get(group.name),  # None: no member probes
         "failback": runtime.config.failback(group),
         "gateways": list(group.gateways),
         "routes": [{"to": r.to, "via": r.via} for r in group.routes],
@@ -87,7 +93,7 @@ def _group(runtime: Runtime, group: Group) -> Dict[str, Any]:
     }
 
 
-def _interface(runtime: Runtime, nic: Nic) -> Dict[str, Any]:
+def _interface(runtime: Runtime, snapshot: Snapshot, nic: Nic) -> Dict[str, Any]:
     interface = runtime.interface(nic.name)
     tests = [a.ip for a in interface.test_addresses] if interface else []
     group = runtime.config.group_of(nic.name)
@@ -102,13 +108,18 @@ def _interface(runtime: Runtime, nic: Nic) -> Dict[str, Any]:
         "active": group is not None and nic.name in runtime.active(group),
         "state": nic.state,
         "link": ("up" if nic.health.link else "down") if nic.present else "unknown",
-        "probe": "disabled",
+        "probe": nic.probe,
+        "probing": [_probing(i) for watch in snapshot.watches if watch.nic == nic.name for i in watch.instances],
         "flags": flags(runtime, nic),
         "test_addresses": tests + (["link-local"] if interface and interface.link_local_test else []),
         "reason": nic.reason,
         "since": nic.since,
         "failures": nic.health.failures,
     }
+
+
+def _probing(instance: Instance) -> Dict[str, Any]:
+    return {**instance._asdict(), "targets": list(instance.targets)}
 
 
 def _addresses(runtime: Runtime) -> List[Dict[str, Any]]:

@@ -168,6 +168,11 @@ def forwards_ipv6(name: str) -> bool:
     return _read(f"ipv6/conf/{name}/forwarding") == "1"
 
 
+def refuses_ipv6(name: str) -> bool:
+    """Whether IPv6 is switched off on this interface."""
+    return _read(f"ipv6/conf/{name}/disable_ipv6") == "1"
+
+
 def _of(name: str) -> Dict[str, str]:
     if name in _NOT_INTERFACES:
         return {}

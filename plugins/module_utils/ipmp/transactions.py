@@ -217,7 +217,7 @@ class Transactions:
         def home() -> bool:
             owed = {ip for ip, n in transaction.hosting.items() if n in {nic.name for nic in there}}
             return all(self.runtime.hosting.get(ip) == transaction.hosting[ip] for ip in owed) and all(
-                not nic.health.proving_since for nic in there
+                not nic.health.waiting for nic in there
             )
 
         self.daemon.wait(ROLLBACK_WAIT, home, lambda _held: self._restored(transaction, before))

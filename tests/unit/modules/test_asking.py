@@ -32,13 +32,32 @@ PREPARED = {
     "messages": [],
     "deadline": 60.0,
 }
+PROBING = {
+    "family": 4,
+    "mode": "routes",
+    "test_address": "192.0.2.81",
+    "targets": ["192.0.2.254"],
+    "sent": 70,
+    "acked": 69,
+    "lost": 1,
+    "unknown": 0,
+    "average": 0.31,
+    "deviation": 0.04,
+}
 STATUS = {
     "version": "1.0.0",
     "protocol": [1],
     "groups": [{"name": "prod", "active": ["eth1"], "inactive": ["eth2"], "unusable": [], "targets": []}],
     "interfaces": [
-        {"name": "eth1", "group": "prod", "flags": [], "probe": "disabled", "failures": 0},
-        {"name": "eth2", "group": "prod", "flags": ["STANDBY", "INACTIVE"], "probe": "disabled", "failures": 0},
+        {"name": "eth1", "group": "prod", "flags": [], "probe": "ok", "failures": 0, "probing": [PROBING]},
+        {
+            "name": "eth2",
+            "group": "prod",
+            "flags": ["STANDBY", "INACTIVE"],
+            "probe": "disabled",
+            "failures": 0,
+            "probing": [],
+        },
     ],
     "addresses": [],
 }
@@ -181,6 +200,13 @@ def test_info_returns_what_was_gathered_and_versions(root: str, monkeypatch: pyt
     with serving(root, status=STATUS, detach_query=QUERY, transactions={"records": [], "open": None}):
         result = run(monkeypatch, "ipmp_info", gather=gathered)
         assert set(gathered) < set(result)
+        (target,) = result["targets"]
+        assert (target["interface"], target["mode"], target["targets"]) == ("eth1", "routes", ["192.0.2.254"])
+        assert [(p["interface"], p["probe"], len(p["instances"])) for p in result["probes"]] == [
+            ("eth1", "ok", 1),
+            ("eth2", "disabled", 0),
+        ]
+        assert result["probes"][0]["instances"][0]["acked"] == 69
         assert result["versions"] == {"daemon": "1.0.0", "protocol": [1], "module_protocol": 1}
         assert "ansible_facts" not in result
         assert set(run(monkeypatch, "ipmp_info")) & set(gathered) == {"groups", "interfaces", "addresses"}

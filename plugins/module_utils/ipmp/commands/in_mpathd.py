@@ -97,6 +97,7 @@ def _serve(root: str, log: Callable[[str, str], None], beside: Optional[TextIO])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         daemon.loop.on_signal(number, stop)
     daemon.loop.on_signal(signal.SIGHUP, reload)
+    daemon.loop.on_signal(signal.SIGUSR1, daemon.dump)
     daemon.start()
     transactions.resume()
     _notify("READY=1")

@@ -4,8 +4,7 @@
 """ipmpstat: groups, interfaces, data addresses and targets in columns (IST-1 to IST-6).
 
 All of one output comes from one snapshot of the daemon. Linux has no nominated broadcast or multicast
-interface (every member receives), so the flags m, b and M are never set, and a duplicate hardware address (h) is
-reported by the daemon as a warning.
+interface (every member receives), so the flags m, b and M are never set.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ from __future__ import annotations
 import getopt
 import os
 import sys
+import time
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence, TextIO
 
-from ..client import Client, ClientError, DaemonUnreachable, default_root
+from ..client import Client, ClientError, DaemonError, DaemonUnreachable, default_root
 from .table import FieldError, Printer, Row, Table
 
 USAGE = "Usage: ipmpstat [-n] [-o FIELD[,...] [-P]] -a|-g|-i|-p|-t"
@@ -40,7 +40,7 @@ TABLES = {
 }
 
 # i s m b M d h (IST-4). Those without a flag here exist on Solaris only.
-FLAGS = (("i", "INACTIVE"), ("s", "STANDBY"), ("m", ""), ("b", ""), ("M", ""), ("d", "DOWN"), ("h", ""))
+FLAGS = (("i", "INACTIVE"), ("s", "STANDBY"), ("m", ""), ("b", ""), ("M", ""), ("d", "DOWN"), ("h", "HWADDRDUP"))
 
 Status = Dict[str, Any]
 
@@ -104,15 +104,32 @@ def main(
         return say(f"cannot contact in.mpathd(1M) -- is IPMP in use? ({error.reason})")
     except ClientError as error:
         return say(str(error))
+    printer, names = Printer(fields, "-P" in given, stdout), _Names(root, "-n" in given)
     if mode == "-p":
-        return say("probe-based failure detection is disabled")
+        if not any(interface["probing"] for interface in status["interfaces"]):
+            return say("probe-based failure detection is disabled")
+        return _stream(Client(root), printer, names, say)
     wrong = status.get("files_error")
     if wrong:
         say(f"the files are wrong and not in force: {wrong}; mend them, then 'systemctl reload ipmp'")
-    printer = Printer(fields, "-P" in given, stdout)
-    for row in ROWS[mode](status, _Names(root, "-n" in given)):
+    for row in ROWS[mode](status, names):
         printer.row(row)
     return 1 if wrong and not status["interfaces"] else 0
+
+
+def _stream(client: Client, printer: Printer, names: _Names, say: Callable[[str], int]) -> int:
+    """Rows until interrupted, or until nobody reads them."""
+    start = time.time_ns()
+    try:
+        for seen in client.probes():
+            printer.row(_probe(seen, names, start))
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 0
+    except DaemonError as error:
+        return say("insufficient privileges for -p; run it as root" if error.kind == "denied" else str(error))
+    except ClientError as error:
+        return say(str(error))
+    return 0
 
 
 def _addresses(status: Status, names: _Names) -> Iterator[Row]:
@@ -160,20 +177,36 @@ def _interfaces(status: Status, _names: _Names) -> Iterator[Row]:
 
 
 def _targets(status: Status, names: _Names) -> Iterator[Row]:
-    """A row for each test address that probes; one row without for an interface that does not."""
-    targets = {group["name"]: group["targets"] for group in status["groups"]}
+    """A row for each family that probes, targets in firing order; one row without for an interface that does not."""
     for interface in _watched(status):
-        tests = interface["test_addresses"] if interface["probe"] != "disabled" else []
-        for test in tests:
-            six = ":" in test or test == "link-local"
+        for probing in interface["probing"]:
             yield {
                 "INTERFACE": interface["name"],
-                "MODE": "routes",
-                "TESTADDR": names.of(test),
-                "TARGETS": names.all_of([t for t in targets.get(interface["group"], ()) if (":" in t) == six]),
+                "MODE": probing["mode"],
+                "TESTADDR": names.of(probing["test_address"]),
+                "TARGETS": names.all_of(probing["targets"]),
             }
-        if not tests:
+        if not interface["probing"]:
             yield {"INTERFACE": interface["name"], "MODE": "disabled"}
+
+
+def _probe(seen: Dict[str, Any], names: _Names, start: int) -> Row:
+    """One probe, acked or lost; start: when we began, unix ns (IST-4)."""
+    acked = seen["received"] is not None
+    return {
+        "TIME": f"{(seen['started'] - start) / 1e9:.2f}s",
+        "INTERFACE": seen["nic"],
+        "PROBE": str(seen["sequence"]),
+        "NETRTT": _milliseconds((seen["received"] - seen["sent"]) / 1e6) if acked else "",
+        "RTT": _milliseconds((seen["processed"] - seen["started"]) / 1e6) if acked else "",
+        "RTTAVG": _milliseconds(seen["average"]),
+        "TARGET": names.of(seen["target"]),
+        "RTTDEV": _milliseconds(seen["deviation"]),
+    }
+
+
+def _milliseconds(value: Optional[float]) -> str:
+    return "" if value is None else f"{value:.2f}ms"
 
 
 def _watched(status: Status) -> Iterator[Dict[str, Any]]:

@@ -69,11 +69,13 @@ class Printer:
         texts = [values.get(name, "") for name, _width in self._fields]
         if self._parsable:
             self._stdout.write(":".join(map(self._escaped, texts)) + "\n")
+            self._stdout.flush()
             return
         if self._rows == 0 or (self._screen > 1 and self._rows % (self._screen - 1) == 0):
             self._write([name for name, _width in self._fields])
         self._rows += 1
         self._write([text or "--" for text in texts])
+        self._stdout.flush()
 
     def _write(self, texts: Sequence[str]) -> None:
         self._stdout.write(columns(texts, [width for _name, width in self._fields]) + "\n")
