@@ -97,7 +97,15 @@ def test_of_two_members_with_one_hardware_address_the_one_that_hosts_stays() -> 
 
 
 def test_detection_times_below_100_ms_are_called_experimental_where_something_probes() -> None:
-    assert complaints.experimental(host().config) == []
-    (said,) = complaints.experimental(host(failure_detection_time=50).config)
+    assert complaints.doubts(host().config) == []
+    (said,) = complaints.doubts(host(failure_detection_time=50).config)
     assert "group lan" in said
     assert "50 ms is experimental" in said
+
+
+def test_two_groups_with_gateways_are_told_whose_default_route_it_is() -> None:
+    groups = tuple(Group(name, gateways=("192.0.2.254",)) for name in ("a", "b"))
+    (said,) = complaints.doubts(Config(groups))
+    assert "a, b" in said
+    assert "that of b" in said
+    assert complaints.doubts(Config((groups[0], Group("c", gateways=("fe80::1",))))) == []

@@ -182,8 +182,11 @@ def test_a_refused_up_is_tried_again_60_s_after_the_second() -> None:  # REP-6: 
 
 
 def test_every_further_up_pushes_the_retry_out() -> None:  # REP-6
-    story = flapped().down().up(30.0)
+    story = flapped()
+    story.said()
+    story.down().up(30.0)
     assert story.health.deadline == 80.0
+    assert story.said() == [DOWN, UP], "what flaps has been named already"
 
 
 def test_an_up_more_than_a_minute_after_the_last_but_one_is_not_flapping() -> None:

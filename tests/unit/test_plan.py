@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Set, Tuple
 
 import pytest
@@ -347,6 +347,22 @@ def test_without_ipv4_left_the_fallbacks_of_a_nic_are_written_again() -> None:
     want = wanted_for(away, {"eth0": OK, "eth1": Member(False, True)})
     kernel.execute(plan.steps(kernel.observe(), want))
     assert RouteKey(4, "192.0.2.0/24", plan.FALLBACK_METRIC + 1, False) in kernel.routes
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_an_address_that_turns_from_data_to_test_or_back_is_written_anew(test: bool) -> None:
+    kernel = SimulatedKernel({nic: Port() for nic in NICS})
+    want = wanted_for(HOME)
+    address = next(a for a in want.addresses if a.test is test and family_of(a.ip) == 4)
+    turned = replace(want, addresses=want.addresses - {address} | {address._replace(test=not test)})
+    kernel.execute(plan.steps(kernel.observe(), turned))
+    steps = plan.steps(kernel.observe(), want)
+    assert [type(s) for s in steps if isinstance(s, (plan.AddAddress, plan.DelAddress))] == [
+        plan.DelAddress,
+        plan.AddAddress,
+    ]
+    kernel.execute(steps)
+    assert plan.steps(kernel.observe(), want) == []
 
 
 def test_a_claimed_address_on_a_member_is_taken_over_and_elsewhere_left_alone() -> None:

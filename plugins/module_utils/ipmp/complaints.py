@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from .health import Note
-from .model import Config, Group
+from .model import Config, Group, family_of
 from .runtime import Nic, Runtime
 
 TESTADDR_CONF_TIME = 20.0  # s, TST-7
@@ -68,14 +68,22 @@ class Complaints:
         return ended + [c.begins for key, c in self._said.items() if key not in before]
 
 
-def experimental(config: Config) -> List[str]:
-    """Sentences about detection times that this is no promise for."""
-    return [
+def doubts(config: Config) -> List[str]:
+    """Sentences about what the files say that is no mistake, but may not be what is meant."""
+    found = [
         f"group {g.name}: a failure detection time of {config.failure_detection_time(g)} ms is experimental; "
         "below 100 ms it needs real-time scheduling and an idle link, or a busy moment looks like a failure"
         for g in config.groups
         if config.failure_detection_time(g) < 100 and any(i.test_addresses or i.link_local_test for i in g.interfaces)
     ]
+    for family in (4, 6):
+        having = [g.name for g in config.groups if any(family_of(gateway) == family for gateway in g.gateways)]
+        if len(having) > 1:
+            found.append(
+                f"groups {', '.join(having)} all have IPv{family} gateways, but there is one default route, "
+                f"and it is that of {having[-1]}; give the others 'routes' instead"
+            )
+    return found
 
 
 def _uses_ipv6(group: Group) -> bool:

@@ -37,6 +37,7 @@ class Health:
     ups: Tuple[float, ...] = ()  # times of the last LINK_UP_PER_MINUTE link-ups
     damped_until: Optional[float] = None  # link is up but flapping: not believed before then
     proving_since: Optional[float] = None  # link is up, the path not yet shown to work
+    flapping: bool = False  # and that has been said (REP-6)
     probes_lost: bool = False  # failed by probes, and so repaired by probes only (FAIL-1)
     failures: int = 0
     reason: str = ""
@@ -90,14 +91,11 @@ def link_up(health: Health, name: str, now: float, probing: bool = False) -> Out
     after = replace(health, link=True, ups=ups)
     if not flapping:
         return replace(after, proving_since=now, reason=f"the link is up, {PROVING}"), tuple(notes)
-    notes.append(
-        Note(
-            "err",
-            f"The link has come up on {name} more than {LINK_UP_PER_MINUTE} times in the last minute; "
-            "disabling failback until it stabilizes",
-        )
-    )
-    return replace(after, damped_until=ups[0] + FLAP_WINDOW, reason="the link is flapping"), tuple(notes)
+    if not health.flapping:
+        text = f"The link has come up on {name} more than {LINK_UP_PER_MINUTE} times in the last minute; "
+        notes.append(Note("err", text + "disabling failback until it stabilizes"))
+    until = ups[0] + FLAP_WINDOW
+    return replace(after, damped_until=until, flapping=True, reason="the link is flapping"), tuple(notes)
 
 
 def proved(health: Health, name: str, group: Optional[str]) -> Outcome:
@@ -110,8 +108,8 @@ def repaired(health: Health, name: str, group: Optional[str]) -> Outcome:
     if not health.failed or not health.link:
         return health, ()
     note = Note("err", f"NIC repair detected on {_of_group(name, group)}")
-    fit = replace(health, failed=False, probes_lost=False, damped_until=None, proving_since=None, reason="")
-    return fit, (note,)
+    waits = replace(health, damped_until=None, proving_since=None)
+    return replace(waits, failed=False, flapping=False, probes_lost=False, reason=""), (note,)
 
 
 def unanswered(health: Health, name: str, group: Optional[str]) -> Outcome:

@@ -47,7 +47,7 @@ class HotPath:
         self._ready.clear()
         now = plan.wanted(runtime.views(runtime.hosting))
         standing = plan.Observed(
-            frozenset(plan.Held(a.nic, a.ip, a.prefixlen, True) for a in now.addresses),
+            frozenset(plan.Held(a.nic, a.ip, a.prefixlen, True, test=a.test) for a in now.addresses),
             now.nexthops,
             now.nexthop_groups,
             now.routes,

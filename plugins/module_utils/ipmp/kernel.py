@@ -50,6 +50,7 @@ class Kernel:
                 a.prefixlen,
                 a.proto == nl.PROTO or (not marks and a.ip in record),
                 a.broadcast,
+                a.scope == nl.SCOPE_LINK if a.family == 4 else a.preferred_lft == 0,
             )
             for a in addresses
             if a.ifindex in names

@@ -34,13 +34,14 @@ class Placed(NamedTuple):
 
 
 class Held(NamedTuple):
-    """An address that the kernel holds. ours: it carries our mark, or our record says so."""
+    """An address that the kernel holds. ours: it carries our mark, or our record says so. test: as one is written."""
 
     nic: str
     ip: str
     prefixlen: int
     ours: bool
     broadcast: Optional[str] = None
+    test: bool = False
 
 
 class Nexthop(NamedTuple):
@@ -328,7 +329,10 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
     changed = {k: r for k, r in target.routes.items() if not _same_route(observed.routes.get(k), r)}
     plan += [SetRoute(k, r) for k, r in sorted(changed.items(), key=_route_order) if k.anchor]
 
-    held = {_identity(h.nic, h.ip, h.prefixlen) for h in observed.addresses}
+    kinds = {_identity(a.nic, a.ip, a.prefixlen): a.test for a in target.addresses}
+    turned = [h for h in sorted(observed.addresses) if h.ours and kinds.get(_place(h), h.test) != h.test]
+    plan += [DelAddress(h) for h in turned]  # the kernel does not change a scope
+    held = {_place(h) for h in observed.addresses.difference(turned)}
     missing = sorted(a for a in target.addresses if _identity(a.nic, a.ip, a.prefixlen) not in held)
     plan += [AddAddress(a) for a in missing]
     slow = tuple(a for a in missing if family_of(a.ip) == 6)
@@ -348,6 +352,7 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
     leaving = [h for h in sorted(observed.addresses) if _superfluous(h, places.get(h.ip, ()), target.nics)]
     plan += [DelAddress(h) for h in leaving]
     emptied = {h.nic for h in leaving if family_of(h.ip) == 4} - _with_ipv4(observed, target, leaving)
+    emptied |= {h.nic for h in turned if family_of(h.ip) == 4}
     plan += [
         SetRoute(k, r) for k, r in sorted(target.routes.items(), key=_route_order) if k.family == 4 and r.nic in emptied
     ]
@@ -375,6 +380,10 @@ def _identity(nic: str, ip: str, prefixlen: int) -> Tuple[str, str, int]:
     return nic, ip, prefixlen if family_of(ip) == 4 else 128
 
 
+def _place(held: Held) -> Tuple[str, str, int]:
+    return _identity(held.nic, held.ip, held.prefixlen)
+
+
 def _with_ipv4(observed: Observed, target: Wanted, leaving: Sequence[Held]) -> FrozenSet[str]:
     """NICs that still have an IPv4 address; the kernel drops all plain IPv4 routes of a NIC with its last one."""
     staying = {h.nic for h in observed.addresses.difference(leaving) if family_of(h.ip) == 4}
@@ -382,7 +391,7 @@ def _with_ipv4(observed: Observed, target: Wanted, leaving: Sequence[Held]) -> F
 
 
 def _superfluous(held: Held, places: Sequence[Tuple[str, str, int]], members: FrozenSet[str]) -> bool:
-    if _identity(held.nic, held.ip, held.prefixlen) in places:
+    if _place(held) in places:
         return False
     return held.ours or (bool(places) and held.nic in members)
 

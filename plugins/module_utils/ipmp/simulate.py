@@ -113,7 +113,7 @@ class SimulatedKernel:
         for held in self.addresses:
             if (held.nic, held.ip) == (nic, ip) and (family_of(ip) == 6 or held.prefixlen == prefixlen):
                 raise Refused(f"{plan.describe(step)}: it is there already")
-        self.addresses.add(Held(nic, ip, prefixlen, True))
+        self.addresses.add(Held(nic, ip, prefixlen, True, test=step.address.test))
 
     def _delete(self, held: Held) -> None:
         self.addresses.discard(held)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from . import placement
-from .complaints import experimental
+from .complaints import doubts
 from .model import Address, Group
 from .probing import Instance, Snapshot
 from .runtime import Nic, Runtime
@@ -47,7 +47,7 @@ def warnings(runtime: Runtime) -> List[str]:
     found = list(runtime.config.warnings)
     if runtime.files_error:
         found.insert(0, f"the files are wrong and not in force: {runtime.files_error}")
-    found += experimental(runtime.config)
+    found += doubts(runtime.config)
     for nic in runtime.grouped():
         if not nic.present and not nic.detached:
             found.append(f"interface {nic.name} of group {nic.group} does not exist; it is configured when it appears")
