@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple, Type, TypeVar
 
 from ipmp.detection import Detector
 from ipmp.health import Note
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     finding: Finding
 
 
-def nic(number: int, *, v4: bool = True, v6: bool = False, **more: object) -> Watched:
+def nic(number: int, *, v4: bool = True, v6: bool = False, **more: Any) -> Watched:
     """``eth1`` with ifindex 11 and the test addresses 192.0.2.11 and fe80::11."""
     tests = [ProbeSource(f"192.0.2.{10 + number}", 24)] * v4 + [ProbeSource(f"fe80::{10 + number}", 64)] * v6
     start = Watched(f"eth{number}", 10 + number, True, True, False, tuple(tests))
@@ -72,6 +72,7 @@ class Network:
         self.answers: Dict[str, Callable[[str], Optional[float]]] = {}
         self.silent: Set[str] = set()  # NICs whose frames go nowhere
         self.broken: Set[str] = set()  # NICs on which nothing can be sent
+        self.mute: Set[str] = set()  # NICs whose sockets are not open yet: nothing is even tried
         self.loss = 0.0
         self.sent: List[Sent] = []
         self.found: List[Found] = []
@@ -80,6 +81,7 @@ class Network:
         self._count = itertools.count()
         self.own = own
         self.groups = groups
+        self.failed = {n.name for g in groups for n in g.nics if n.failed}  # what the daemon believes
         self.assign()
 
     # what happens
@@ -89,25 +91,31 @@ class Network:
             self.answers[ip] = lambda _nic: rtt
 
     def assign(self, *groups: WatchedGroup, taken: Optional[int] = None) -> None:
-        """Give these orders (default: the last ones), with what a daemon would believe that has taken all verdicts."""
-        self.groups = groups or self.groups
-        if taken is None:
-            failed = {w.nic for w in self.detector.snapshot().watches if w.probe == "failed"} if not groups else None
-            if failed is not None:
-                self.groups = tuple(
-                    g._replace(nics=tuple(n._replace(failed=n.name in failed) for n in g.nics)) for g in self.groups
-                )
-            taken = len(self.verdicts)
-        self.detector.assign(Orders(self.groups, self.own, taken), self.now)
+        """Give these orders (default: the last ones), with what a daemon believes that has taken all verdicts."""
+        if groups:
+            self.groups = groups
+        believed = tuple(
+            g._replace(nics=tuple(n._replace(failed=n.name in self.failed or not n.link) for n in g.nics))
+            for g in self.groups
+        )
+        self.detector.assign(Orders(believed, self.own, len(self.verdicts) if taken is None else taken), self.now)
         self._gather()
 
-    def change(self, name: str, **what: object) -> None:
-        """One NIC is another; the daemon has taken all verdicts, and believes what they said."""
+    def change(self, name: str, **what: Any) -> None:
+        """One NIC is another."""
         self.groups = tuple(
             g._replace(nics=tuple(n._replace(**what) if n.name == name else n for n in g.nics)) for g in self.groups
         )
-        self.detector.assign(Orders(self.groups, self.own, len(self.verdicts)), self.now)
-        self._gather()
+        self.assign()
+
+    def cable(self, name: str, link: bool) -> None:
+        """Link news; without a link a NIC has failed, and only a verdict repairs it."""
+        self.failed |= {name} if not link else set()
+        self.change(name, link=link)
+
+    def route(self, *routers: str, name: str = "g") -> None:
+        """These are the next hops of a group now."""
+        self.assign(*(g._replace(routers=tuple(map(Router, routers))) if g.name == name else g for g in self.groups))
 
     def run(self, seconds: float) -> None:
         """Time goes on."""
@@ -145,6 +153,8 @@ class Network:
     def _round(self) -> None:
         for send in self.detector.run(self.now):
             assert send.nonce > 0 and 0 <= send.sequence < 1 << 16, send
+            if send.nic in self.mute:
+                continue
             error = send.nic in self.broken
             self.sent.append(Sent(self.now, send))
             self.detector.sent(send, self.now, error)
@@ -163,7 +173,20 @@ class Network:
             heapq.heappush(self._flying, (at, next(self._count), reply))
 
     def _gather(self) -> None:
-        self.found += [Found(self.now, f) for f in self.detector.take()]
+        for finding in self.detector.take():
+            self.found.append(Found(self.now, finding))
+            if isinstance(finding, Verdict):
+                self._believe(finding)
+
+    def _believe(self, verdict: Verdict) -> None:
+        if verdict.kind == "group-failed":
+            self.failed |= {n.name for g in self.groups if g.name == verdict.name for n in g.nics if n.online}
+        elif verdict.kind == "nic-failed":
+            assert verdict.name not in self.failed, f"{verdict}, failed before"
+            self.failed.add(verdict.name)
+        else:
+            assert verdict.name in self.failed, f"{verdict}, not failed"
+            self.failed.remove(verdict.name)
 
     # what came of it
 

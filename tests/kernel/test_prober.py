@@ -441,12 +441,6 @@ def test_a_defect_is_told_and_probing_goes_on(
 # ---- time
 
 
-def longest_gap(requests: Sequence[Frame]) -> float:
-    """Between two probes, s."""
-    moments = [frame.at for frame in requests]
-    return max(b - a for a, b in zip(moments, moments[1:]))
-
-
 def burn(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -455,22 +449,31 @@ def burn(seconds: float) -> None:
 
 @pytest.mark.parametrize("busy", [time.sleep, burn], ids=["in a system call", "in Python"])
 def test_a_busy_main_thread_delays_no_probe(
-    busy: Callable[[float], None], link: Namespace, nics: List[Cable], eyes: Dict[str, Eye], subject: Subject
+    busy: Callable[[float], None],
+    host: Namespace,
+    link: Namespace,
+    nics: List[Cable],
+    eyes: Dict[str, Eye],
+    subject: Subject,
 ) -> None:
-    subject.orders(nics, fdt=350)
-    assert subject.more() and subject.more(nic="m1")
+    """P is 15 ms: with Python's own switch interval of 5 ms a quarter of the probes is missed beside a busy thread."""
+    subject.orders(
+        nics, v6=[link_local(host, nic.name) for nic in nics], routers=[PEER, link_local(link, "sw")], fdt=105
+    )
+    for nic in nics:
+        assert subject.more(nic=nic.name) and subject.more(nic=nic.name, family=6)
     for eye in eyes.values():
         eye.frames()
     before = subject.prober.snapshot()
     busy(2.0)
     requests = [eyes[nic.name].requests() for nic in nics]
-    after = subject.prober.snapshot()
-    assert after.missed == before.missed
-    for number, watch in enumerate(after.watches):
-        sent = watch.instances[0].sent - before.watches[number].instances[0].sent
-        assert sent >= 0.9 * 2000 / 50
-        assert watch.instances[0].lost == 0
-        assert longest_gap(requests[number]) < 0.100, "P is 50 ms; 3/2 P, and as late as still counts"
+    for number, watch in enumerate(subject.prober.snapshot().watches):
+        for family, instance in enumerate(watch.instances):
+            sent = instance.sent - before.watches[number].instances[family].sent
+            assert sent >= 0.85 * 2000 / 15
+            assert instance.lost == 0
+        assert len(requests[number]) >= 2 * 0.85 * 2000 / 15
+    assert subject.verdicts() == []
 
 
 def test_a_suspend_and_a_stop_of_the_process_make_everything_before_them_void(

@@ -139,7 +139,7 @@ class Detector:
         for other in group.instances if group.name else ():
             if other is not instance and other.family == instance.family and not other.targets.routers:
                 for target in other.targets:
-                    if instance.accepts(target.address, router=False):
+                    if instance.accepts(target.address, router=False) and target.address not in self._own:
                         instance.targets.add_host(target.address, now)
 
     # Time
