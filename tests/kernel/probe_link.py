@@ -95,7 +95,9 @@ def prepare(host: Namespace, peer: Namespace, nics: Sequence[Cable]) -> None:
         settings = f"{base}.arp_ignore=1 {base}.arp_announce=2 {base}.rp_filter=0".split()
         host.run("sysctl", "-q", "-w", *settings, "net.ipv4.conf.all.rp_filter=0")
         host.ip(f"addr add {TESTS[nic.name]}/32 dev {nic.name} scope link preferred_lft 0 noprefixroute")
-    peer.ip("link add sw type bridge mcast_snooping 0", "link set sw up", f"addr add {PEER}/24 dev sw")
+    # With a MAC of its own: else it would be that of a port, and another one once that port is gone.
+    peer.ip("link add sw address 02:00:00:00:00:fe type bridge mcast_snooping 0")
+    peer.ip("link set sw up", f"addr add {PEER}/24 dev sw")
     for nic in nics:
         peer.ip(f"link set p-{nic.name} master sw")
 
