@@ -10,15 +10,18 @@ that is told the time.
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any, Dict, List, Optional, Tuple
 
-from ipmp import detach, health, plan
+from simulated_prober import SimulatedProber
+
+from ipmp import detach, health, plan, watching
 from ipmp.events import Publisher
 from ipmp.health import Note
 from ipmp.model import Config
+from ipmp.news import News
 from ipmp.placement import Move, moves
-from ipmp.probing import Snapshot
-from ipmp.runtime import Nic, Runtime
+from ipmp.runtime import Runtime
 from ipmp.simulate import Port, SimulatedKernel
 from ipmp.status import status
 
@@ -47,7 +50,20 @@ class Host:
         self.publisher = Publisher()
         self.listener = Listener()
         self.publisher.listen(self.listener)  # type: ignore[arg-type]
+        self._ifindex = {nic: index for index, nic in enumerate(nics, 11)}
+        watching.loops = SimpleNamespace(now=lambda: self.now)  # type: ignore[assignment]
+        self._start_probing()
         self.configure(config)
+
+    def _start_probing(self) -> None:
+        """As a daemon that starts."""
+        known = getattr(self, "prober", None)
+        self.prober, self.news = SimulatedProber(), News()
+        if known is not None:
+            self.prober.silent, self.prober.deserted = known.silent, known.deserted
+        kernel: Any = SimpleNamespace(own=frozenset(), link_locals={}, next_hops=())
+        prober: Any = self.prober
+        self.watching = watching.Watching(self.runtime, kernel, prober, self.news, lambda _seen: None)
 
     # -- what administrators do
 
@@ -55,7 +71,7 @@ class Host:
         """New files."""
         self.runtime.adopt(config, self.now)
         for nic in self.runtime.nics.values():
-            nic.present = nic.name in self.kernel.ports
+            nic.present, nic.ifindex = nic.name in self.kernel.ports, self._ifindex[nic.name]
         self._adopt_hosting()
         self.settle()
 
@@ -68,7 +84,8 @@ class Host:
         self.runtime.adopt(config, self.now)
         self.runtime.load(saved)
         for nic in self.runtime.nics.values():
-            nic.present = nic.name in self.kernel.ports
+            nic.present, nic.ifindex = nic.name in self.kernel.ports, self._ifindex[nic.name]
+        self._start_probing()
         self._adopt_hosting()
         self.settle()
         return moves(before, self.runtime.hosting)
@@ -134,6 +151,7 @@ class Host:
             self.kernel.remove(name)
             if name in self.runtime.nics:
                 self.runtime.nics[name].present = self.runtime.nics[name].joined = False
+                self.runtime.nics[name].instances = ()
             self.settle()
 
     def insert(self, name: str) -> None:
@@ -146,6 +164,17 @@ class Host:
                     nic.health = health.suspect(nic.health, self.now)
             self.settle()
 
+    def silence(self, name: str) -> None:
+        """The link stays up, but nothing gets through."""
+        self.prober.silent.add(name)
+
+    def voice(self, name: str) -> None:
+        self.prober.silent.discard(name)
+
+    def desert(self, deserted: bool) -> None:
+        """The routers answer nobody any more; or again."""
+        self.prober.deserted = deserted
+
     def prove(self, name: str) -> None:
         """A frame went there and came back."""
         nic = self.runtime.nics.get(name)
@@ -154,27 +183,31 @@ class Host:
             nic.health, notes = health.proved(nic.health, name, nic.group)
             self._noted(notes)
             if was_failed and not nic.health.failed:
-                self._repaired(nic)
+                self.runtime.repaired(nic, self.now)
             self.settle()
 
     def wait(self, seconds: float) -> None:
-        """Time passes; each deadline is met when it comes."""
+        """Time passes; each deadline is met, and each probe sent, when it comes."""
         end = self.now + seconds
-        for _round in range(100):
+        while True:
             members = list(self.runtime.grouped())
             deadlines = [n.health.deadline for n in members if n.health.deadline is not None]
-            due = min([end, *(max(d, self.now) for d in deadlines)])
+            wake = self.prober.wake()
+            due = min([end, *(max(d, self.now) for d in deadlines), *([] if wake is None else [wake])])
             self.now = due
-            for nic in members:
+            self.prober.run(due)
+            ticked = any(d <= due for d in deadlines)
+            for nic in members if ticked else ():
                 was_failed = nic.health.failed
                 nic.health, notes = health.tick(nic.health, nic.name, nic.group, self.now)
                 self._noted(notes)
                 if was_failed and not nic.health.failed:
-                    self._repaired(nic)
-            self.settle()
+                    self.runtime.repaired(nic, self.now)
+            if ticked:
+                self.settle()
+            self._heed()
             if due >= end:
                 return
-        raise AssertionError(f"deadlines at {self.now:g} that passing time does not meet")
 
     def meddle(self, ip: str) -> None:
         """Somebody deletes an address of ours."""
@@ -186,6 +219,25 @@ class Host:
 
     def settle(self) -> List[plan.Step]:
         """Bring the kernel into line with what is wanted now; returns what was done."""
+        steps = self._settle()
+        self._heed()
+        return steps
+
+    def _heed(self) -> None:
+        """Act on what the prober has found; what the daemon defers is done at once."""
+        for _round in range(20):
+            changed = self.watching.take()
+            news = self.news.take()
+            self._noted(news.notes)
+            if news.causes or news.deferred:
+                self._settle()
+            elif changed:
+                self.publisher.publish(self.runtime)
+            else:
+                return
+        raise AssertionError(f"the prober finds something new without end: {changed} {news}")
+
+    def _settle(self) -> List[plan.Step]:
         self._enter()
         self._poll()
         after = self.runtime.placed()
@@ -197,12 +249,14 @@ class Host:
         for nic in self.runtime.grouped():
             nic.held_back = nic.held_back and nic.name not in hosts
         self.runtime.wishes = {ip: nic for ip, nic in self.runtime.wishes.items() if after.get(ip) != nic}
+        self.prober.now = self.now
+        self.watching.order()
         self.publisher.publish(self.runtime)
         return steps
 
     def status(self) -> Dict[str, Any]:
         """What ipmpstat would be told, as it would arrive."""
-        shown: Dict[str, Any] = json.loads(json.dumps(status(self.runtime, Snapshot(), 1, "boot", None)))
+        shown: Dict[str, Any] = json.loads(json.dumps(status(self.runtime, self.prober.snapshot(), 1, "boot", None)))
         return shown
 
     def _enter(self) -> None:
@@ -216,15 +270,10 @@ class Host:
         for nic in self.runtime.grouped():
             if nic.present and nic.joined and not nic.detached:
                 if self.kernel.ports[nic.name].carrier:
-                    nic.health, notes = health.link_up(nic.health, nic.name, self.now)
+                    nic.health, notes = health.link_up(nic.health, nic.name, self.now, nic.probed)
                 else:
                     nic.health, notes = health.link_down(nic.health, nic.name, nic.group)
                 self._noted(notes)
-
-    def _repaired(self, nic: Nic) -> None:
-        group = self.runtime.config.group_of(nic.name)
-        if group is not None and not nic.standby and not self.runtime.config.failback(group):
-            nic.held_back = nic.name not in self.runtime.hosting.values()
 
     def _adopt_hosting(self) -> None:
         for group in self.runtime.config.groups:

@@ -244,6 +244,7 @@ class Daemon:
 
     def _watch(self) -> None:
         self.watching.order()
+        self.publisher.publish(self.runtime)
         self._await_deadline()
 
     def _act(self) -> None:
@@ -348,13 +349,14 @@ class Daemon:
         hosting = self.runtime.hosting
         self.runtime.wishes = {ip: nic for ip, nic in self.runtime.wishes.items() if hosting.get(ip) != nic}
         self.record = frozenset(plan.owned(self.runtime.config))
+        self.watching.order()  # before anybody is told: it decides what is probed
         for group, was, now in self.publisher.publish(self.runtime):
             self.notes(reports.turned(self.runtime, group, was, now))
         if done:
             self.publisher.emit(self.runtime, "move", moves=[m.as_dict() for m in done], reason=cause)
         self.hot.forget()
         self.later("prepare", 0.02, self._prepare)
-        self._watch()
+        self._await_deadline()
         self.later("save", 0.0, self.save)
         self._wake()
         self.settled()

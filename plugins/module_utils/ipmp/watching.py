@@ -8,6 +8,7 @@ The daemon's side of probe-based detection: test addresses and routers are chose
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from typing import Callable, Dict, Iterable, List, Optional, Set, Tuple
 
@@ -115,12 +116,7 @@ class Watching:
                 before = known.get(watched.name)
                 if before is None or (before.ifindex, before.tests) != (watched.ifindex, watched.tests):
                     self.runtime.nics[watched.name].instances = tuple(
-                        Instance(
-                            family_of(test.ip),
-                            "routes",
-                            test.ip,
-                            tuple(ip for ip in routers if family_of(ip) == family_of(test.ip)),
-                        )
+                        Instance(family_of(test.ip), "routes", test.ip, tuple(ip for ip in routers if _near(test, ip)))
                         for test in watched.tests
                     )
         for nic in self.runtime.nics.values():
@@ -203,3 +199,12 @@ def _best(interface: Interface) -> Optional[ProbeSource]:
     candidates = [a for a in interface.test_addresses if a.up and a.family == 4]
     best = next((a for a in candidates if a.deprecated), candidates[-1] if candidates else None)
     return ProbeSource(best.ip, best.prefixlen) if best else None
+
+
+def _near(test: ProbeSource, ip: str) -> bool:
+    """May it be asked from there (TGT-4)?"""
+    if family_of(ip) != family_of(test.ip):
+        return False
+    return (
+        family_of(ip) == 6 or ipaddress.ip_address(ip) in ipaddress.ip_interface(f"{test.ip}/{test.prefixlen}").network
+    )
