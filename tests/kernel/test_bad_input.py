@@ -10,7 +10,8 @@ import json
 import signal
 import subprocess
 import time
-from typing import Dict, Iterator, List, Sequence
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Sequence
 
 import pytest
 from asking import call, end, hearing, start
@@ -35,7 +36,7 @@ LAB = {
     "router": {"nics": {"r0": {"link": "other", "addresses": ["203.0.113.1/24"]}}},
     "controller": {"nics": {"m0": {"link": "other", "addresses": ["203.0.113.2/24"]}}},
 }
-GROUP = {
+GROUP: Dict[str, Any] = {
     "name": "lan",
     "interfaces": [
         {"name": "eth1", "data_addresses": ["192.0.2.11/24"]},
@@ -144,6 +145,19 @@ def test_wrong_files_change_nothing(lab: Lab, host: Host, name: str, text: str, 
     mac = lab.client.run("cat /sys/class/net/c0/address").stdout.strip()
     host.write_file(f"/etc/hostname.{name}", text)
     refused(host, [word.format(mac=mac) for word in words])
+
+
+@pytest.mark.parametrize("mode", ["--check", "--diff"])
+def test_a_role_that_is_refused_leaves_the_host_as_it_is(lab: Lab, host: Host, tmp_path: Path, mode: str) -> None:
+    wrong = {**GROUP, "interfaces": [*GROUP["interfaces"], {"name": "eth3", "data_addresses": ["192.0.2.200/24"]}]}
+    lab.write_inventory(tmp_path / "hosts.yml", {"h1": {"ipmp_groups": [wrong]}})
+    play = [{"hosts": "all", "gather_facts": False, "roles": ["netpath.ipmp.hostname_files"]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    with unchanged(host):
+        done = inventory.ansible(lab.controller, str(tmp_path / "play.yml"), "-i", str(tmp_path / "hosts.yml"), mode)
+    assert done.returncode != 0
+    (said,) = [line for line in done.stdout.splitlines() if line.startswith("fatal: [h1]")]
+    sentence(said, ["192.0.2.200 is already in use by", "choose another or take it off that host"])
 
 
 def test_a_tunnel_is_no_member(host: Host) -> None:

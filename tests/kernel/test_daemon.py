@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Dict, Iterator
 
 import pytest
 from asking import call
+from namespaces import eventually
 
 from lab import Host, Lab, describe, inventory
 
@@ -35,13 +36,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield made
 
 
-def eventually(true: Callable[[], bool], what: str, limit: float = 60.0) -> None:
-    end = time.monotonic() + limit
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {limit} s"
-        time.sleep(0.05)
-
-
 def test_what_is_being_rolled_back_cannot_be_confirmed(lab: Lab) -> None:
     host = lab.hosts["h1"]
     name = call(host, "detach-prepare", component="eth1", confirm_timeout=60)["transaction"]
@@ -51,7 +45,7 @@ def test_what_is_being_rolled_back_cannot_be_confirmed(lab: Lab) -> None:
     asking = threading.Thread(target=lambda: answer.update(call(host, "detach-rollback", transaction=name)))
     asking.start()
     try:
-        eventually(lambda: call(host, "transactions")["open"]["state"] == "rolling-back", "the rollback begins")
+        assert eventually(lambda: call(host, "transactions")["open"]["state"] == "rolling-back", 60)
         late = {
             op: call(host, op, transaction=name, **more)
             for op, more in (("detach-extend", {"seconds": 9}), ("detach-commit", {}), ("detach-confirm", {}))
@@ -76,9 +70,9 @@ def test_a_flapping_nic_that_is_taken_out_leaves_no_busy_daemon(lab: Lab) -> Non
     host, nic = lab.hosts["h1"], lab.nic("h1", "eth1")
     for _ in range(3):
         nic.pull()
-        eventually(lambda: "DOWN" in link(host), "link down")
+        assert eventually(lambda: "DOWN" in link(host), 60)
         nic.plug()
-        eventually(lambda: "DOWN" not in link(host), "link up")
+        assert eventually(lambda: "DOWN" not in link(host), 60)
     nic.take_out()
     time.sleep(61)  # past the end of the damping, which nobody waits for any more
     before = cpu_seconds(host)

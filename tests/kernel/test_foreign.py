@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Iterator, List
 
 import pytest
+from namespaces import eventually
 
 from lab import Host, Lab, compare, describe, dump, inventory
 
@@ -61,13 +61,6 @@ def places(host: Host) -> List[str]:
     )
 
 
-def eventually(true: Callable[[], bool], what: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end, what()
-        time.sleep(0.02)
-
-
 def test_an_administrators_routes_outlive_the_addresses_that_leave_their_card(lab: Lab) -> None:
     host = lab.hosts["h1"]
     before = routes(host)
@@ -78,20 +71,20 @@ def test_an_administrators_routes_outlive_the_addresses_that_leave_their_card(la
     home = ["eth1 192.0.2.11", "eth2 192.0.2.12"]
     assert places(host) == home
     lab.nic("h1", "eth1").pull()
-    eventually(lambda: places(host) == ["eth2 192.0.2.11", "eth2 192.0.2.12"], lambda: places(host))
-    eventually(lambda: routes(host) == before, lambda: routes(host))
+    assert eventually(lambda: places(host) == ["eth2 192.0.2.11", "eth2 192.0.2.12"], 30), places(host)
+    assert eventually(lambda: routes(host) == before, 30), routes(host)
     lab.nic("h1", "eth1").plug()
-    eventually(lambda: places(host) == home, lambda: places(host))
+    assert eventually(lambda: places(host) == home, 30), places(host)
     for switch in ("-d", "-r"):
         host.run(["if_mpadm", switch, "eth1"])
-        eventually(lambda: routes(host) == before, lambda: routes(host))
-    eventually(lambda: places(host) == home, lambda: places(host))
+        assert eventually(lambda: routes(host) == before, 30), routes(host)
+    assert eventually(lambda: places(host) == home, 30), places(host)
 
 
 def test_what_was_taken_over_is_given_back(lab: Lab) -> None:
     host = lab.hosts["h1"]
     host.run("ip addr del 192.0.2.99/24 dev eth1")
-    eventually(lambda: "tentative" not in host.run("ip -6 addr").stdout, lambda: "link-local addresses")
+    assert eventually(lambda: "tentative" not in host.run("ip -6 addr").stdout, 30)
     before = dump(host)
     setup(lab)
     assert "192.0.2.11/32" in host.run("ip addr show dev eth1").stdout

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Iterator, List, Set, Tuple
+from typing import Iterator, List, Set, Tuple
 
 import pytest
+from namespaces import eventually
 
 from lab import Host, Lab, LabError, compare, describe, dump
 
@@ -29,15 +30,6 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         for number, host in enumerate(made.hosts.values(), 1):
             host.ip("link set eth1 up", f"addr add 192.0.2.{number}/24 dev eth1")
         yield made
-
-
-def eventually(true: Callable[[], bool], limit: float = 10.0) -> bool:
-    end = time.monotonic() + limit
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def reaches(host: Host, address: str = "192.0.2.250", wait: float = 1) -> bool:

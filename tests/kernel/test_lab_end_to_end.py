@@ -12,10 +12,11 @@ import json
 import random
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List
+from typing import Dict, Iterator, List
 
 import pytest
 from demo.traffic import Traffic
+from namespaces import eventually
 
 from lab import Host, Lab, compare, describe, dump, inventory
 
@@ -55,8 +56,8 @@ def played(lab: Lab, playbook: str, *arguments: str) -> str:
 def host(lab: Lab) -> Host:
     """The host, all in order and quiet: every address at home, the link-local ones past their check."""
     host = lab.hosts["h1"]
-    eventually(lambda: hosting(host) == HOME, f"before the test: {hosting(host)}", 60)
-    eventually(lambda: "tentative" not in host.run("ip -6 addr").stdout, "link-local addresses")
+    assert eventually(lambda: hosting(host) == HOME, 60), f"before the test: {hosting(host)}"
+    assert eventually(lambda: "tentative" not in host.run("ip -6 addr").stdout, 30)
     return host
 
 
@@ -70,13 +71,6 @@ def hosting(host: Host) -> Dict[str, str]:
     }
 
 
-def eventually(true: Callable[[], bool], what: str, limit: float = 30.0) -> None:
-    end = time.monotonic() + limit
-    while not true():
-        assert time.monotonic() < end, f"{what}: not within {limit} s"
-        time.sleep(0.02)
-
-
 def daemon(host: Host) -> int:
     """Its process id as the host numbers it."""
     found = host.run(["pgrep", "-f", "in[.]mpathd"]).stdout.split()
@@ -86,7 +80,9 @@ def daemon(host: Host) -> int:
 
 def start_daemon(host: Host) -> None:
     host.run("setsid /usr/local/sbin/in.mpathd </dev/null >>/var/log/mpathd.log 2>&1 &")
-    eventually(lambda: host.run(["ipmpstat", "-g"], check=False).returncode == 0, "the daemon answers")
+    assert eventually(lambda: host.run(["ipmpstat", "-g"], check=False).returncode == 0, 30), (
+        "the daemon does not answer"
+    )
 
 
 def test_a_pulled_cable_costs_little_and_its_return_restores_everything(lab: Lab, host: Host) -> None:
@@ -95,11 +91,12 @@ def test_a_pulled_cable_costs_little_and_its_return_restores_everything(lab: Lab
     time.sleep(1)
     pulled = time.time()
     lab.nic("h1", "eth1").pull()
-    eventually(lambda: hosting(host) == {**HOME, "192.0.2.11": "eth3", "2001:db8::11": "eth3"}, "moved to the standby")
+    moved = {**HOME, "192.0.2.11": "eth3", "2001:db8::11": "eth3"}
+    assert eventually(lambda: hosting(host) == moved, 30), f"not on the standby: {hosting(host)}"
     time.sleep(1)
     plugged = time.time()
     lab.nic("h1", "eth1").plug()
-    eventually(lambda: hosting(host) == HOME, "home again", 90)
+    assert eventually(lambda: hosting(host) == HOME, 90), f"not home again: {hosting(host)}"
     time.sleep(2)
     end = time.time()
     record = traffic.stop()
@@ -140,7 +137,7 @@ def test_offline_and_back_end_where_they_began_and_lose_nothing(lab: Lab, host: 
         assert "eth1" not in hosting(host).values()
         time.sleep(0.3)
         host.run(["if_mpadm", "-r", "eth1"], timeout=120)
-        eventually(lambda: hosting(host) == HOME, "home again", 90)
+        assert eventually(lambda: hosting(host) == HOME, 90), f"not home again: {hosting(host)}"
         time.sleep(0.3)
     time.sleep(1)
     end = time.time()
@@ -178,12 +175,12 @@ def test_a_daemon_that_dies_around_a_failure_loses_no_address(lab: Lab, host: Ho
     host.kill(daemon(host))
     start_daemon(host)
     moved = {address: "eth3" if home == card else home for address, home in HOME.items()}
-    eventually(lambda: hosting(host) == moved, f"moved: {hosting(host)}")
+    assert eventually(lambda: hosting(host) == moved, 30), f"not moved: {hosting(host)}"
     nic.plug()
     time.sleep(chance.uniform(0, 1))
     host.kill(daemon(host))
     start_daemon(host)
-    eventually(lambda: hosting(host) == HOME, "home again", 90)
+    assert eventually(lambda: hosting(host) == HOME, 90), f"not home again: {hosting(host)}"
     time.sleep(2)
     assert compare(before, dump(host), nexthop_ids=False) == []
 
@@ -195,7 +192,7 @@ def test_a_host_with_a_dead_cable_is_set_up_on_its_other_cards(tmp_path: Path) -
         made.nic("h1", "eth1").pull()
         played(made, "setup")
         host = made.hosts["h1"]
-        eventually(lambda: set(hosting(host)) == set(HOME), "every address is somewhere")
+        assert eventually(lambda: set(hosting(host)) == set(HOME), 30), hosting(host)
         assert "eth1" not in hosting(host).values()
         made.nic("h1", "eth1").plug()
-        eventually(lambda: hosting(host) == HOME, "home after the repair", 90)
+        assert eventually(lambda: hosting(host) == HOME, 90), f"not home after the repair: {hosting(host)}"

@@ -9,11 +9,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Callable
 
 import pytest
+from namespaces import eventually
 
 from lab import Lab, describe
 
@@ -26,15 +25,6 @@ lab = Lab(describe(hosts=2, nics=1, bed="systemd"))
 print(lab.nursery.pid, lab.nursery.prefix, flush=True)
 time.sleep(1000)
 """
-
-
-def eventually(true: Callable[[], bool], limit: float = 10.0) -> bool:
-    end = time.monotonic() + limit
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def groups(prefix: str) -> list:

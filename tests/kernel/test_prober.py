@@ -255,6 +255,28 @@ def test_an_honest_answer_of_our_own_making_is_believed(
     assert subject.verdicts() == []
 
 
+def test_a_flood_of_forgeries_hides_no_answer_and_does_not_fill_the_log(
+    link: Namespace, nics: List[Cable], eyes: Dict[str, Eye], subject: Subject
+) -> None:
+    subject.orders(nics)
+    assert subject.more() and subject.more(nic="m1")
+    before = subject.acked()
+    flooded = 0
+
+    def flood() -> bool:
+        nonlocal flooded
+        for request in eyes["m0"].requests():
+            for _ in range(100):
+                eyes["m0"].send(without_nonce(request))
+            flooded += 100
+        return subject.acked() > before + 20
+
+    assert eventually(flood)
+    assert eventually(lambda: subject.unknown() >= flooded / 2 >= 500)
+    assert (subject.lost(), subject.lost("m1"), subject.verdicts()) == (0, 0, [])
+    assert 1 <= len(subject.notes()) <= 10, "one a second at most"
+
+
 def test_a_replayed_answer_counts_once(
     link: Namespace, nics: List[Cable], eyes: Dict[str, Eye], subject: Subject
 ) -> None:

@@ -5,7 +5,8 @@
 
 Each host has its own network, mounts, host name, IPC and processes; what it writes to /etc, /var, /usr/local and /root
 goes to memory and is gone with it, /run and /tmp are its own and empty. No init, no udev, no sshd unless started.
-The machine's hostname.IF files are hidden. Everything else is the machine's, its Debian python3 included.
+The machine's hostname.IF files are hidden, and /dev/console is the file /run/console. Everything else is the
+machine's, its Debian python3 included.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mkdir -p /run/lock /run/sshd
+: >/run/console
+[ ! -e /dev/console ] || mount --bind /run/console /dev/console
 rm -rf /etc/hostname.* /etc/hostname6.* /etc/ipmp /etc/default/mpathd /var/lib/ipmp /usr/local/lib/ipmp
 hostname "$NAME"
 echo "$NAME" >/etc/hostname

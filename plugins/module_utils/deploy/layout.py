@@ -24,6 +24,7 @@ sys.exit(main(sys.argv[1:]))
 
 # /etc is writable because a rollback puts the files back; /proc/sys/net because members need settings of their own,
 # which is why ProtectKernelTunables is absent and the rest of /proc/sys is closed by path.
+# DeviceAllow, since ProtectClock closes all devices that are not named, and the console is told which NICs are missing.
 # SupplementaryGroups lets the daemon give its socket to the group without CAP_CHOWN.
 UNIT_TEXT = """\
 # Written by netpath.ipmp (role mpathd); change it with: systemctl edit ipmp.service
@@ -58,6 +59,7 @@ ReadOnlyPaths=-/proc/sys/kernel -/proc/sys/fs -/proc/sys/vm -/proc/sys/dev -/pro
 ProtectHome=yes
 PrivateTmp=yes
 ProtectClock=yes
+DeviceAllow=/dev/console w
 ProtectControlGroups=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes

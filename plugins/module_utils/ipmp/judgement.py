@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import List, NamedTuple, Optional
 
-from .history import ACKED, LOST
+from .history import LOST
 from .watched import Instance, Nic
 
 FAILS = 5  # NUM_PROBE_FAILS
@@ -26,13 +26,11 @@ class Silence(NamedTuple):
 
 def verdict(instance: Instance, now: float) -> Optional[str]:
     """What the newest result of this instance means for its NIC, if it means anything (FAIL-3, REP-2)."""
-    newest, nic = instance.history.newest(), instance.nic
-    if newest is None:
-        return None
+    nic = instance.nic
     if nic.failed:
-        mended = newest.state == ACKED and instance.history.successes() >= REPAIRS
-        return NIC_REPAIRED if mended else None
-    if newest.state != LOST:
+        return NIC_REPAIRED if instance.history.successes() >= REPAIRS else None
+    newest = instance.history.newest()
+    if newest is None or newest.state != LOST:
         return None
     silence = _silence(nic, now)
     return None if silence is None else _blame(nic, silence)
@@ -46,7 +44,6 @@ def target_is_dead(instance: Instance) -> bool:
         and newest.state == LOST
         and len(history.streak()) < FAILS
         and history.losses(newest.target) >= FAILS
-        and len(instance.targets.active) > 1
     )
 
 
@@ -77,7 +74,7 @@ def _blame(nic: Nic, silence: Silence) -> Optional[str]:
         return NIC_FAILED
     unclear = False
     for other in others:
-        if other.failed or not other.watched.link:
+        if other.failed:
             continue
         for instance in other.instances.values():
             history = instance.history

@@ -268,9 +268,9 @@ class Prober:
             return None
         if packet is None:
             return None
-        now = time.monotonic()
         # The wall clock may have been set since the stamp was made; that must not make a reply older than possible.
         age = 0.0 if packet.stamp is None else time.time() - packet.stamp
+        now = time.monotonic()
         received = min(now, max(now - age, self._drained))
         echo = packet.echo
         return Reply(line.ifindex, line.family, packet.source, echo.kind, echo.sequence, echo.nonce, received, now)
@@ -278,9 +278,8 @@ class Prober:
     def _put(self, send: Send) -> Tuple[Send, float, bool]:
         """Sends one probe; what would block is an error as well (PKT-5): the detector counts both as lost."""
         line = self._lines.get((send.ifindex, send.source))
-        at = time.monotonic()
         if line is None:
-            return send, at, True
+            return send, time.monotonic(), True
         message = icmp.request(line.family, self._identifier, icmp.Echo(send.kind, send.sequence, send.nonce))
         at = time.monotonic()
         try:

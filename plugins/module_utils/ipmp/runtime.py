@@ -112,6 +112,7 @@ class Runtime:
         self.signatures: Dict[str, int] = {}
         self.files_error: Optional[str] = None  # the files on disk are wrong and not in force
         self.suspended = False  # since we started with wrong files: nothing is known to be superfluous
+        self.missing: FrozenSet[str] = frozenset()  # NICs that were not there at boot, as long as that is not said
 
     def adopt(self, config: Config, now: float) -> None:
         """Take a new configuration; what is known of NICs that stay is kept."""
@@ -224,6 +225,7 @@ class Runtime:
             "signatures": self.signatures,
             "wishes": self.wishes,
             "hosting": self.hosting,
+            "missing": sorted(self.missing),
             "nics": {
                 nic.name: {
                     "offline": nic.offline,
@@ -244,6 +246,7 @@ class Runtime:
         """Take over what ``dump`` wrote, for the NICs that are still configured."""
         self.signatures.update({g: s for g, s in saved.get("signatures", {}).items() if g in self.signatures})
         self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
+        self.missing = frozenset(saved.get("missing", ()))
         # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
         declared = self._declared()
         self.hosting = {ip: nic for ip, nic in saved.get("hosting", {}).items() if ip in declared}

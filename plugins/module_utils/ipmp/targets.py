@@ -34,8 +34,7 @@ class Target:
 class Targets:
     """The list of one instance: all routers or all hosts (TGT-1). While it has members, one of them is ACTIVE.
 
-    Two deliberate differences: a dead router is UNUSED again after 60 s and not by way of SLOW, which is the net
-    effect of TGT-7; and the last active target is never given up as dead.
+    A dead router is UNUSED again after 60 s, not by way of SLOW: the net effect of TGT-7.
     """
 
     def __init__(self) -> None:

@@ -148,7 +148,7 @@ class Nic:
     def __init__(self, group: Group, watched: Watched) -> None:
         self.group, self.watched = group, watched
         self.name = watched.name
-        self.failed = watched.failed or not watched.link
+        self.failed = watched.failed
         self.fell_with_group = False  # has no test address and failed only because its group did
         self.instances: Dict[int, Instance] = {}
 

@@ -132,7 +132,7 @@ class Capture:
         self._socket.settimeout(0.2)
         self._socket.bind((nic, ETH_P_ALL))
         self.frames: List[Frame] = []
-        self._end = False
+        self._end = 0.0  # unix time; 0: not yet
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -140,18 +140,17 @@ class Capture:
         while True:
             try:
                 data, notes, _flags, address = self._socket.recvmsg(65536, 128)
-            except socket.timeout:
+            except (socket.timeout, OSError):  # OSError: the card has gone down or away; it may come back
                 if self._end:
                     return
-                continue
-            except OSError:  # the card has gone down or away; what it was is what it saw
-                if self._end:
-                    return
-                time.sleep(0.05)
+                time.sleep(0.02)
                 continue
             stamp = next((n[2] for n in notes if n[1] == SO_TIMESTAMPNS), b"")
             seconds, nanoseconds = struct.unpack("@qq", stamp) if stamp else (0, 0)
-            self.frames.append(parse(data, seconds + nanoseconds / 1e9, address[2] == socket.PACKET_OUTGOING))
+            frame = parse(data, seconds + nanoseconds / 1e9, address[2] == socket.PACKET_OUTGOING)
+            if 0 < self._end < frame.at:
+                return
+            self.frames.append(frame)
 
     def all(self, fits: Callable[[Frame], bool], since: float = 0.0) -> List[Frame]:
         """The frames that fit, from that unix time on."""
@@ -171,7 +170,7 @@ class Capture:
 
     def close(self) -> None:
         """Look no longer; what was seen stays."""
-        self._end = True
+        self._end = time.time()
         self._reader.join()
         self._socket.close()
 

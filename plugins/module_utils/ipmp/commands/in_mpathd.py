@@ -17,6 +17,7 @@ import syslog
 from typing import Callable, Optional, Sequence, TextIO
 
 from .. import client
+from ..bootwatch import BootWatch
 from ..control import AlreadyRunning, ControlServer
 from ..daemon import Daemon
 from ..operations import Operations
@@ -99,6 +100,7 @@ def _serve(root: str, log: Callable[[str, str], None], beside: Optional[TextIO])
     daemon.loop.on_signal(signal.SIGHUP, reload)
     daemon.loop.on_signal(signal.SIGUSR1, daemon.dump)
     daemon.start()
+    BootWatch(daemon, transactions.records)
     transactions.resume()
     _notify("READY=1")
     _watchdog(daemon)
