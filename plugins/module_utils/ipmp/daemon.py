@@ -315,7 +315,8 @@ class Daemon:
         writes = self.kernel.writes
         entered = self.membership.enter(self.runtime)
         if entered:
-            self.links.poll()  # a new member may have no carrier; what that means is logged in the next round
+            self.links.poll()  # a new member may have no carrier, which is said before what follows from it
+            self.notes(self.news.take().notes)
         after = self.runtime.placed()
         target = plan.wanted(self.runtime.views(after), self.runtime.ungrouped())
         steps = plan.steps(self.kernel.observe(self.record), target)

@@ -54,26 +54,28 @@ class Publisher:
     def publish(self, runtime: Runtime) -> List[Tuple[str, Optional[str], str]]:
         """Tell what has changed since the last call; returns (group, state before or None, state now) of groups."""
         interfaces = {
-            nic.name: (nic.state, nic.group, nic.health.link, tuple(flags(runtime, nic)), nic.probe)
+            nic.name: (nic.state, nic.group, tuple(flags(runtime, nic)), nic.health.link, nic.probe)
             for nic in runtime.nics.values()
         }
         groups = {g.name: (runtime.group_state(g), tuple(i.name for i in g.interfaces)) for g in runtime.config.groups}
         before = self._interfaces or {}
         if interfaces != self._interfaces or groups != self._groups:
             runtime.generation += 1
-        for name, state in interfaces.items():
-            if before.get(name) != state:
-                nic = runtime.nics[name]
-                self._bump(runtime, nic.group)
-                self.emit(
-                    runtime,
-                    "if_change",
-                    interface=name,
-                    group=nic.group,
-                    state=nic.state,
-                    flags=list(state[3]),
-                    reason=nic.reason,
-                )
+        for name, looks in interfaces.items():
+            if before.get(name, ())[:3] == looks[:3]:
+                continue  # its link alone, or what probes say, is no state (EVT-3)
+            nic = runtime.nics[name]
+            self._bump(runtime, nic.group)
+            self.emit(
+                runtime,
+                "if_change",
+                interface=name,
+                group=nic.group,
+                state=nic.state,
+                flags=list(looks[2]),
+                reason=nic.reason,
+                signature=runtime.signatures.get(nic.group or ""),
+            )
         turned = self._groups_changed(runtime, groups)
         self._interfaces, self._groups = interfaces, groups
         return turned
@@ -89,7 +91,8 @@ class Publisher:
             self._bump(runtime, name)
             if before is None or now is None:
                 operation = "add" if before is None else "remove"
-                self.emit(runtime, "group_change", group=name, operation=operation)
+                signature = runtime.signatures.get(name)
+                self.emit(runtime, "group_change", group=name, operation=operation, signature=signature)
             elif before[1] != now[1]:
                 for interface in sorted(set(before[1]) ^ set(now[1])):
                     operation = "add" if interface in now[1] else "remove"

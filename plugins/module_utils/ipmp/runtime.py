@@ -147,11 +147,13 @@ class Runtime:
         return (nic for nic in self.nics.values() if self.watches(nic))
 
     def repaired(self, nic: Nic, now: float) -> None:
-        """It works again; under FAILBACK=no one that hosts nothing becomes a spare (KRN-11)."""
+        """It works again; under FAILBACK=no one without a usable address becomes a spare (KRN-11)."""
         nic.since = now
         group = self.config.group_of(nic.name)
         if group is not None and not nic.standby and not self.config.failback(group):
-            nic.held_back = nic.name not in self.hosting.values()
+            interface = self.interface(nic.name)
+            own = interface is not None and any(a.up and not a.deprecated for a in interface.test_addresses)
+            nic.held_back = not own and nic.name not in self.hosting.values()
 
     def mark_twins(self) -> None:
         """Of the members with one hardware address all but one are out of use (CHK-2): those that were, or do less."""

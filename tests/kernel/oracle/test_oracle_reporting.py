@@ -29,7 +29,6 @@ def signature(bed: Bed) -> int:
     return int(group["signature"])
 
 
-@pytest.mark.xfail(strict=True, reason="if_change and group_change carry no signature (EVT-2)")
 @pytest.mark.oracle("T118")
 def test_each_change_of_state_is_one_event_with_a_higher_signature(bed: Bed) -> None:
     bed.start(FILES)
