@@ -220,9 +220,10 @@ def test_wrong_files_and_nothing_in_force_is_a_failure(bed: Bed) -> None:
     bed.answers["status"].update(empty)
     assert run(bed.root, "-g") == (0, "", "")
     bed.answers["status"]["files_error"] = "/etc/hostname.eth1: line 1, column 14: unknown word 'gorup'"
-    code, out, err = run(bed.root, "-g")
-    assert (code, out) == (1, "")
-    assert "unknown word 'gorup'; mend them" in err
+    for mode in ("-g", "-p"):
+        code, out, err = run(bed.root, mode)
+        assert (code, out) == (1, "")
+        assert "unknown word 'gorup'; mend them" in err
 
 
 def test_the_root_may_be_an_option(bed: Bed) -> None:

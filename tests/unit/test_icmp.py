@@ -94,6 +94,7 @@ def test_ipv4_that_is_damaged_or_came_by_a_source_route_or_is_no_icmp_is_none() 
     assert icmp.parse(4, with_options(packet), IDENTIFIER) is None
     assert icmp.parse(4, packet[:9] + b"\x11" + packet[10:], IDENTIFIER) is None
     assert icmp.parse(4, b"\x65" + packet[1:], IDENTIFIER) is None
+    assert icmp.parse(4, b"\x46" + packet[1:], IDENTIFIER) is None
 
 
 @families

@@ -326,12 +326,10 @@ class Detector:
 
     def _decide(self, instance: Instance, now: float) -> None:
         nic = instance.nic
-        if not nic.failed and judgement.target_is_dead(instance):
-            newest = instance.history.newest()
-            if newest is not None and newest.target.state == ACTIVE:
-                instance.give_up(newest.target, DEAD, now)
-                self._findings.changed(nic)
-            return
+        dead = None if nic.failed else judgement.dead_target(instance)
+        if dead is not None:
+            instance.give_up(dead, DEAD, now)
+            self._findings.changed(nic)
         kind = judgement.verdict(instance, now)
         if kind == NIC_REPAIRED:
             self._repair(nic, now)

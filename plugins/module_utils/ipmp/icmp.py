@@ -27,6 +27,7 @@ _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _SO_BINDTOIFINDEX = 26, 35, 62
 _SOL_RAW, _ICMP_FILTER, _ICMP6_FILTER = 255, 1, 1
 _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(256)  # a stamp, and some of a routing header
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)  # as an int: its own type costs more than all the parsing
 _QUEUED = 1024  # packets; more than a receive buffer of the usual size holds
 
 Address = Union[Tuple[str, int], Tuple[str, int, int, int]]
@@ -161,7 +162,7 @@ def receive(connection: socket.socket, family: int, identifier: int) -> Optional
     """The next packet of the socket if it is an answer to us, else None. OSError when there is none."""
     packet, ancillary, flags, sender = connection.recvmsg(LARGEST, _ANCILLARY)
     echo = parse(family, packet, identifier)
-    if echo is None or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if echo is None or flags & _CUT:
         return None
     stamp = None
     for level, kind, data in ancillary:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import List, NamedTuple, Optional
 
 from .history import LOST
+from .targets import ACTIVE, Target
 from .watched import Instance, Nic
 
 FAILS = 5  # NUM_PROBE_FAILS
@@ -36,15 +37,14 @@ def verdict(instance: Instance, now: float) -> Optional[str]:
     return None if silence is None else _blame(nic, silence)
 
 
-def target_is_dead(instance: Instance) -> bool:
-    """The target that lost last has lost its last five, but the NIC has not (TGT-12)."""
-    newest, history = instance.history.newest(), instance.history
-    return (
-        newest is not None
-        and newest.state == LOST
-        and len(history.streak()) < FAILS
-        and history.losses(newest.target) >= FAILS
-    )
+def dead_target(instance: Instance) -> Optional[Target]:
+    """The target of the latest probe, if that one has not answered for long while others have (TGT-12)."""
+    history = instance.history
+    newest = history.newest()
+    if newest is None or newest.state != LOST or newest.target.state != ACTIVE:
+        return None
+    alone = len(history.streak()) < FAILS and history.losses(newest.target) >= FAILS
+    return newest.target if alone else None
 
 
 def _silence(nic: Nic, now: float) -> Optional[Silence]:

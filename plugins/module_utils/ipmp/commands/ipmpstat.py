@@ -104,14 +104,14 @@ def main(
         return say(f"cannot contact in.mpathd(1M) -- is IPMP in use? ({error.reason})")
     except ClientError as error:
         return say(str(error))
+    wrong = status.get("files_error")
+    if wrong:
+        say(f"the files are wrong and not in force: {wrong}; mend them, then 'systemctl reload ipmp'")
     printer, names = Printer(fields, "-P" in given, stdout), _Names(root, "-n" in given)
     if mode == "-p":
         if not any(interface["probing"] for interface in status["interfaces"]):
             return say("probe-based failure detection is disabled")
         return _stream(Client(root), printer, names, say)
-    wrong = status.get("files_error")
-    if wrong:
-        say(f"the files are wrong and not in force: {wrong}; mend them, then 'systemctl reload ipmp'")
     for row in ROWS[mode](status, names):
         printer.row(row)
     return 1 if wrong and not status["interfaces"] else 0
