@@ -348,7 +348,7 @@ class Detector:
         """Nobody answers anybody: all have FAILED; hosts are looked for anew, routers stay (GRP-5)."""
         self._findings.say(GROUP_FAILED, group.name)
         for nic in group.online:
-            nic.fell_with_group = not nic.failed and not nic.instances
+            nic.fell_with_group = not nic.failed
             self._fail(nic)
             for instance in nic.instances.values():
                 if not instance.targets.routers and instance.targets.remove(lambda _: True, now):
@@ -358,13 +358,13 @@ class Detector:
         """Enough probes in a row are answered. The first repair ends the failure of a group (GRP-7)."""
         group = nic.group
         over = group.failed
-        nic.failed = False
+        nic.failed = nic.fell_with_group = False
         self._findings.say(NIC_REPAIRED, nic.name)
         self._findings.changed(nic)
         if not over:
             return
         for other in group.nics.values():
-            if other.fell_with_group:  # it has no probes of its own that could clear it
+            if other.fell_with_group and not other.capable:  # it has no probes of its own that could clear it
                 other.failed = other.fell_with_group = False
                 self._findings.say(NIC_REPAIRED, other.name)
                 self._findings.changed(other)

@@ -149,7 +149,7 @@ class Nic:
         self.group, self.watched = group, watched
         self.name = watched.name
         self.failed = watched.failed
-        self.fell_with_group = False  # has no test address and failed only because its group did
+        self.fell_with_group = False  # failed only because its group did
         self.instances: Dict[int, Instance] = {}
 
     @property
