@@ -229,6 +229,17 @@ def test_a_reload_with_wrong_files_leaves_the_old_configuration_in_force(host: H
     assert host.run(["ipmpstat", "-g"]).stderr == ""
 
 
+def test_a_reload_asks_the_link_as_well(lab: Lab, host: Host) -> None:
+    host.write_file("/etc/hostname.eth3", "192.0.2.200/24 group lan up\n")
+    with unchanged(host), hearing(host) as heard:
+        host.kill(call(host, "ping")["pid"], signal.SIGHUP)
+        assert eventually(lambda: call(host, "status")["files_error"])
+    words = ["192.0.2.200", "in use by", "choose another or take it off that host"]
+    sentence(call(host, "status")["files_error"], words)
+    (said,) = [e["message"] for e in heard if e["type"] == "log" and "192.0.2.200" in e["message"]]
+    sentence(said, ["the configuration from before stays in force", *words])
+
+
 def test_a_start_with_wrong_files_touches_nothing_and_says_so(host: Host) -> None:
     before = dump(host)
     host.write_file("/etc/hostname.eth3", TYPO)
@@ -239,13 +250,26 @@ def test_a_start_with_wrong_files_touches_nothing_and_says_so(host: Host) -> Non
         shown = host.run(["ipmpstat", "-g"], check=False)
         assert (shown.returncode, shown.stdout) == (1, "")
         sentence(shown.stderr, ["wrong and not in force", "mend them, then 'systemctl reload ipmp'", *TYPO_WORDS])
-        for op in ("detach-prepare", "attach"):
-            answer = call(host, op, component="eth1")
+        for op in ("detach-prepare", "attach", "offline"):
+            answer = call(host, op, component="eth1", interface="eth1")
             assert answer["kind"] == "state", answer
             sentence(answer["message"], ["mend them, then 'systemctl reload ipmp'", *TYPO_WORDS])
     restore(host)
     assert call(host, "status")["files_error"] is None
     assert compare(before, dump(host), nexthop_ids=False) == []
+
+
+def test_what_was_known_outlives_a_start_with_wrong_files(host: Host) -> None:
+    call(host, "offline", interface="eth1")
+    host.write_file("/etc/hostname.eth3", TYPO)
+    with unchanged(host):
+        for _ in range(2):
+            end(host)
+            start(host)
+    restore(host)
+    assert {i["name"]: i["state"] for i in call(host, "status")["interfaces"]} == {"eth1": "offline", "eth2": "ok"}
+    call(host, "undo-offline", interface="eth1")
+    assert eventually(lambda: hosting(host) == HOME)
 
 
 def test_a_second_daemon_says_who_is_there_and_what_to_do(host: Host) -> None:

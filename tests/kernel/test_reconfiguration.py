@@ -87,6 +87,24 @@ def test_a_detach_that_begins_while_an_apply_asks_the_link_is_not_disturbed(host
         call(host, "apply")
 
 
+def test_a_detached_nic_comes_back_by_attach_only_whatever_its_files_do(host: Host) -> None:
+    name = call(host, "detach-prepare", component="eth1", confirm_timeout=0)["transaction"]
+    call(host, "detach-commit", transaction=name)
+    text = host.read_file("/etc/hostname.eth1")
+    try:
+        host.run("rm /etc/hostname.eth1")
+        call(host, "apply")
+        host.write_file("/etc/hostname.eth1", text)
+        assert "kind" not in call(host, "apply")
+        assert "192.0.2.11/32" in host.run("ip addr show dev eth2").stdout
+        assert [i["state"] for i in call(host, "status")["interfaces"] if i["name"] == "eth1"] == ["detached"]
+    finally:
+        host.write_file("/etc/hostname.eth1", text)
+        call(host, "apply")
+        assert "kind" not in call(host, "attach", component="eth1", wait_timeout=30)
+    assert call(host, "transactions")["records"] == []
+
+
 def test_a_detach_of_a_nic_that_is_not_there_is_undone_without_a_difference(lab: Lab, host: Host) -> None:
     nic = lab.nic("h1", "eth1")
     nic.take_out()

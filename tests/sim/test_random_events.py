@@ -271,7 +271,7 @@ def test_the_order_of_trouble_does_not_matter_in_the_end(
             address.ip: runtime.hosting[address.ip] == owner.name
             for group in config.groups
             for owner, address in group.data_addresses
-            if runtime.nics[owner.name].usable and config.failback(group)
+            if runtime.nics[owner.name].usable and not owner.standby and config.failback(group)
         }
         states = {nic.name: nic.state for nic in runtime.nics.values()}
         ends.append((states, {g.name: runtime.group_state(g) for g in config.groups}, home, watch.believed()))

@@ -48,8 +48,8 @@ class Story:
     def answered(self) -> Story:
         return self._take(health.repaired(self.health, "eth1", "g"))
 
-    def proof_by(self, probed: bool, now: float, testless: bool = False) -> Story:
-        self.health = health.proof_by(self.health, probed, now, testless=testless)
+    def proof_by(self, probed: bool, now: float, testless: bool = False, groupless: bool = False) -> Story:
+        self.health = health.proof_by(self.health, probed, now, testless=testless, groupless=groupless)
         return self
 
     def proved(self) -> Story:
@@ -250,6 +250,7 @@ def test_a_failed_group_accuses_nobody() -> None:  # GRP-5
     story = Story().with_group()
     assert story.said() == []
     assert (story.health.failed, story.health.reason) == (True, "the probes of the whole group are lost")
+    assert story.proof_by(False, 1, testless=True).proved().tick(99).health.failed, "its own path is not the question"
     assert story.answered().said() == [REPAIR]
 
 
@@ -272,6 +273,11 @@ def test_without_a_test_address_the_path_decides_what_probes_had_decided() -> No
     story = Story().unanswered().proof_by(False, 5, testless=True)
     assert story.health.proving_since == 5
     assert not story.proved().health.failed
+
+
+def test_when_nobody_in_the_group_probes_any_more_the_path_decides() -> None:  # TST-10
+    story = Story().with_group().proof_by(False, 5, testless=True, groupless=True)
+    assert story.health.proving_since == 5
 
 
 def test_targets_that_come_or_go_change_what_a_waiting_nic_has_to_show() -> None:
@@ -314,7 +320,7 @@ def test_whatever_happens_beliefs_fit_together(events: List[Tuple[str, int]]) ->
         assert story.health.failures == lost, believed
         assert bool(story.health.reason) == story.health.failed, believed
         if was.failed and not story.health.failed:
-            by_path = what in ("proved", "tick") and was.proving_since is not None and not was.probes_lost
+            by_path = what in ("proved", "tick") and was.proving_since is not None and was.waiting
             assert by_path or (what == "answered" and was.link), believed
 
 
@@ -325,7 +331,7 @@ def test_with_carrier_time_alone_ends_every_waiting(events: List[Tuple[str, int]
     for what, later in events:
         now += later
         getattr(story, what)(*(() if what in TIMELESS else (now,)))
-    story.up(now).proof_by(False, now, testless=True)
+    story.up(now).proof_by(False, now, testless=True, groupless=True)
     for _again in range(3):
         if story.health.deadline is not None:
             story.tick(story.health.deadline)

@@ -89,6 +89,7 @@ class Daemon:
         self.events = EventSocket()
         self.state = StateFile(root)
         self.settled: Callable[[], None] = lambda: None  # told after each settle
+        self.taken_out: Callable[[], FrozenSet[str]] = frozenset  # NICs that are detached, as their records say
         self.record: FrozenSet[str] = frozenset()  # addresses of ours, for kernels that cannot keep a mark
         self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
         self.first_in_boot = False
@@ -128,8 +129,11 @@ class Daemon:
 
     def reconfigure(self, config: Config) -> Settled:
         """Put a configuration into force."""
+        late = self.runtime.suspended
         self.runtime.files_error, self.runtime.suspended = None, False
-        self.runtime.adopt(config, time.time())
+        self.adopt(self.runtime, config)
+        if late:  # we started with wrong files: only now has what the daemon before us knew a place to go
+            self.runtime.load(self.state.load() or {})
         for nic in self.runtime.nics.values():
             if not nic.present and nic.name in self.kernel.links:
                 self.links.take(self.kernel.links[nic.name], starting=True)
@@ -139,19 +143,24 @@ class Daemon:
         self.watching.look_around()
         return self.settle("the configuration has changed", before)
 
+    def adopt(self, runtime: Runtime, config: Config) -> None:
+        """Let the runtime, or a copy of it, take a configuration; a new NIC that has a record is detached."""
+        known = frozenset(runtime.nics)
+        runtime.adopt(config, time.time())
+        for name in self.taken_out() & (frozenset(runtime.nics) - known):
+            runtime.nics[name].detached = True
+
     def _reconcile(self) -> None:
         self.watching.look_around()
         self.settle("reconcile")
         without_ipv6 = self.membership.without_ipv6(self.runtime)
         self.notes(self.complaints.news(self.runtime, without_ipv6, self.watching.doubles(), loops.now()))
 
-    def reload(self) -> None:
-        """SIGHUP: what the files say now. Wrong files change nothing (DMN-5, but nothing is forgotten)."""
-        try:
-            self.reconfigure(read_config(self.root))
-        except ConfigError as error:
-            self.runtime.files_error = str(error)
-            self.log("err", f"{error}; the configuration from before stays in force")
+    def not_reloaded(self, problem: str) -> None:
+        """Wrong files change nothing (DMN-5, but nothing is forgotten)."""
+        self.runtime.files_error = problem
+        before = "nothing is changed" if self.runtime.suspended else "the configuration from before stays in force"
+        self.log("err", f"{problem}; {before}")
 
     def release(self) -> bool:
         """Put the host back as it was before us: everything of ours goes, what was taken over returns."""
@@ -185,7 +194,9 @@ class Daemon:
         self.notes(reports.statistics(self.prober.snapshot()))
 
     def save(self) -> None:
-        """Keep what a restart must know."""
+        """Keep what a restart must know; with wrong files since the start that is what is saved already."""
+        if self.runtime.suspended:
+            return
         self.state.save({**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over})
 
     def adopt_hosting(self) -> None:

@@ -38,7 +38,8 @@ class Health:
     damped_until: Optional[float] = None  # link is up but flapping: not believed before then
     proving_since: Optional[float] = None  # link is up, the path not yet shown to work
     flapping: bool = False  # and that has been said (REP-6)
-    probes_lost: bool = False  # failed by probes, and so repaired by probes only (FAIL-1)
+    probes_lost: bool = False  # failed by its probes, and so repaired by them only (FAIL-1)
+    group_lost: bool = False  # failed with its group, and so repaired by probes only, its own or a sibling's (GRP-5)
     failures: int = 0
     reason: str = ""
 
@@ -52,7 +53,7 @@ class Health:
     @property
     def waiting(self) -> bool:
         """Failed although its link is up and no probe has said so: it will be repaired as soon as it is proved."""
-        return self.failed and self.link and not self.probes_lost
+        return self.failed and self.link and not (self.probes_lost or self.group_lost)
 
 
 Outcome = Tuple[Health, Tuple[Note, ...]]
@@ -68,7 +69,13 @@ def link_down(health: Health, name: str, group: Optional[str]) -> Outcome:
         return health, ()
     notes = [Note("err", f"The link has gone down on {name}")]
     after = replace(
-        health, link=False, damped_until=None, proving_since=None, probes_lost=False, reason="the link is down"
+        health,
+        link=False,
+        damped_until=None,
+        proving_since=None,
+        probes_lost=False,
+        group_lost=False,
+        reason="the link is down",
     )
     if not health.failed:
         after = replace(after, failed=True, failures=health.failures + 1)
@@ -109,7 +116,7 @@ def repaired(health: Health, name: str, group: Optional[str]) -> Outcome:
         return health, ()
     note = Note("err", f"NIC repair detected on {_of_group(name, group)}")
     waits = replace(health, damped_until=None, proving_since=None)
-    return replace(waits, failed=False, flapping=False, probes_lost=False, reason=""), (note,)
+    return replace(waits, failed=False, flapping=False, probes_lost=False, group_lost=False, reason=""), (note,)
 
 
 def unanswered(health: Health, name: str, group: Optional[str]) -> Outcome:
@@ -125,16 +132,19 @@ def with_group(health: Health) -> Health:
     if health.failed:
         return health
     reason = "the probes of the whole group are lost"
-    return replace(health, failed=True, probes_lost=True, failures=health.failures + 1, reason=reason)
+    return replace(health, failed=True, group_lost=True, failures=health.failures + 1, reason=reason)
 
 
-def proof_by(health: Health, probed: bool, now: float, *, testless: bool = False) -> Health:
+def proof_by(health: Health, probed: bool, now: float, *, testless: bool = False, groupless: bool = False) -> Health:
     """What a NIC that is failed with its link up has to show: answered probes where it is probed, else its path.
 
-    testless: it has no test address (any more), so what probes said of it does not count (TST-10).
+    testless: it has no test address (any more), so what probes said of it does not count (TST-10); groupless: nobody
+    in its group has.
     """
     if testless and health.probes_lost:
         health = replace(health, probes_lost=False)
+    if groupless and health.group_lost:
+        health = replace(health, group_lost=False)
     if not health.waiting or health.damped_until is not None:
         return health
     if probed and health.proving_since is not None:
@@ -151,6 +161,7 @@ def suspect(health: Health, now: float) -> Health:
         link=True,
         failed=True,
         probes_lost=False,
+        group_lost=False,
         damped_until=None,
         proving_since=now,
         reason=f"attached, {PROVING}",

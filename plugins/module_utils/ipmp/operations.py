@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, FrozenSet, Optional
 
 from . import plan
 from .admission import Admission
@@ -82,7 +82,7 @@ class Operations:
     def _planned(self, config: Config) -> Dict[str, Any]:
         trial = copy.deepcopy(self.runtime)
         trial.files_error = None
-        trial.adopt(config, 0.0)
+        self.daemon.adopt(trial, config)
         for nic in trial.nics.values():
             link = self.daemon.kernel.links.get(nic.name)
             nic.present, nic.ifindex = link is not None, link.ifindex if link is not None else 0
@@ -97,6 +97,23 @@ class Operations:
         }
 
     # -- changing
+
+    def reload(self) -> None:
+        """SIGHUP: what the files say now, if neither they nor the link speak against it."""
+
+        def tell(problem: Optional[str]) -> None:
+            if problem is not None:
+                self.daemon.not_reloaded(problem)
+            else:
+                self.daemon.reconfigure(config)
+
+        try:
+            config = read_config(self.daemon.root)
+            self._admissible(config)
+        except (ConfigError, Denial) as error:
+            self.daemon.not_reloaded(str(error))
+        else:
+            Admission(self.daemon, config, self._held(config), tell)
 
     def _apply(self, args: Args, reply: Reply) -> None:
         transaction = self.transactions.accepts_apply(args.get("transaction"))
@@ -113,7 +130,6 @@ class Operations:
     def _admit(self, config: Config, admitted: Callable[[], None], reply: Reply) -> None:
         """Go on if neither the kernel nor the link contradicts the configuration; else that is the answer."""
         self._admissible(config)
-        ours = frozenset(self.daemon.kernel.holders(plan.owned(config), frozenset(self.daemon.kernel.links)))
 
         def tell(problem: Optional[str]) -> None:
             if problem is not None:
@@ -121,7 +137,11 @@ class Operations:
             else:
                 self._or_refused(admitted, reply)
 
-        Admission(self.daemon, config, ours, tell)
+        Admission(self.daemon, config, self._held(config), tell)
+
+    def _held(self, config: Config) -> FrozenSet[str]:
+        """Its addresses that this host has already, so that nobody need be asked."""
+        return frozenset(self.daemon.kernel.holders(plan.owned(config), frozenset(self.daemon.kernel.links)))
 
     def _in_force(self, config: Config, transaction: Optional[str], seconds: float, reply: Reply) -> None:
         before = dict(self.runtime.hosting)
@@ -210,6 +230,7 @@ class Operations:
         name = text(args, "interface")
         nic = self.runtime.nics.get(name)
         if nic is None:
+            self.transactions.must_know_files(name)
             if name in self.daemon.kernel.links:
                 raise Denial("state", f"{name} is in no IPMP group", "not-grouped")
             raise Denial("unknown", f"there is no interface {name}", "unknown-interface")

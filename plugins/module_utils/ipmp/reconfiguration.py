@@ -44,12 +44,7 @@ class Reconfiguration:
 
     def _component(self, args: Args) -> Tuple[Dict[str, Any], List[Nic]]:
         name = text(args, "component")
-        if self.runtime.suspended:
-            raise Denial(
-                "state",
-                f"nothing is known of {name} while the files are wrong: {self.runtime.files_error}; "
-                "mend them, then 'systemctl reload ipmp'",
-            )
+        self.transactions.must_know_files(name)
         record = self.transactions.records.read(name)
         found = component_of(name, self.daemon.kernel.links)
         names = found["interfaces"] if found["present"] else (record or found)["interfaces"]

@@ -13,7 +13,7 @@ import time
 import uuid
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
 from . import health, rtnl
 from . import loop as loops
@@ -72,6 +72,7 @@ class Transactions:
         self._timer: Optional[loops.Timer] = None
         self._rolling_back: List[Callable[[Dict[str, Any]], None]] = []
         daemon.settled = self._survivor_failed
+        daemon.taken_out = self._taken_out
 
     def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
         """Their part of the control protocol."""
@@ -102,6 +103,15 @@ class Transactions:
                 f"transaction {self.open.transaction} ({self.open.kind} of {self.open.component}) is open; "
                 "confirm it or roll it back first",
                 transaction=self.open.transaction,
+            )
+
+    def must_know_files(self, name: str) -> None:
+        """After a start with wrong files nobody knows what a NIC is for."""
+        if self.runtime.suspended:
+            raise Denial(
+                "state",
+                f"nothing is known of {name} while the files are wrong: {self.runtime.files_error}; "
+                "mend them, then 'systemctl reload ipmp'",
             )
 
     def accepts_apply(self, transaction: Any) -> Optional[str]:
@@ -171,6 +181,13 @@ class Transactions:
             )
         else:
             reply.ok(answer)
+
+    def _taken_out(self) -> FrozenSet[str]:
+        try:
+            return frozenset(name for record in self.records.all() for name in record["interfaces"])
+        except JournalError as error:
+            self.daemon.log("err", str(error))
+            return frozenset()
 
     def _nics(self, transaction: Transaction) -> List[Nic]:
         return [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]

@@ -180,7 +180,7 @@ class Watching:
         """The whole group had failed, and others are likely to recover in a moment: their addresses stay (GRP-7)."""
         group = self.runtime.config.group_of(nic.name)
         others = [self.runtime.nics[i.name] for i in group.interfaces if i.name != nic.name] if group else []
-        return not any(other.usable for other in others) and any(other.health.probes_lost for other in others)
+        return not any(other.usable for other in others) and any(other.health.group_lost for other in others)
 
     def _two_probes(self, nic: Nic) -> float:
         """Two probe intervals of its group, s."""
@@ -189,10 +189,16 @@ class Watching:
 
     def _proofs(self) -> None:
         now = loops.now()
+        watched = {group.name for group in self._ordered.groups}
         for nic in self.runtime.watched():
             if nic.attached:
-                probed = nic.probed and not nic.trusted
-                nic.health = health.proof_by(nic.health, probed, now, testless=not nic.instances)
+                nic.health = health.proof_by(
+                    nic.health,
+                    nic.probed and not nic.trusted,
+                    now,
+                    testless=not nic.instances,
+                    groupless=(nic.group or ANONYMOUS) not in watched,
+                )
 
 
 def _best(interface: Interface) -> Optional[ProbeSource]:

@@ -93,7 +93,7 @@ def _serve(root: str, log: Callable[[str, str], None], beside: Optional[TextIO])
 
     def reload() -> None:
         log("err", "SIGHUP: restart and reread config file")
-        daemon.reload()
+        operations.reload()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         daemon.loop.on_signal(number, stop)
