@@ -65,7 +65,8 @@ def waiting_for(bed: Bed) -> List[str]:
 
 def console(bed: Bed) -> List[str]:
     """What it shows when everything has been said."""
-    eventually(lambda: (bed.root / "run/ipmp/state.json").exists() and not waiting_for(bed), "all is said")
+    # Well before the daemon's next reconciliation, which writes the state again anyhow.
+    eventually(lambda: (bed.root / "run/ipmp/state.json").exists() and not waiting_for(bed), "all is said", 6)
     shown = (bed.root / "run/console").read_text().splitlines()
     logged = lambda: [x.text for x in bed.log.lines if x.level == "err" and x.text in shown]  # noqa: E731
     eventually(lambda: logged() == shown, lambda: f"{shown} in the log, and once; it has {bed.log.texts()}", 5)
