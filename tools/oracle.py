@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import sys
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = CHECKOUT / "docs" / "oracle.md"
@@ -61,13 +61,26 @@ def marks(checkout: Path = CHECKOUT) -> List[Shown]:
 
 
 def _of_module(module: ast.Module, name: str) -> Iterator[Shown]:
-    common: List[ast.expr] = []
-    for statement in module.body:
-        if isinstance(statement, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "pytestmark" for target in statement.targets
-        ):
-            common.append(statement.value)
-    yield from _of_body(module.body, name, name, common)
+    values = {
+        target.id: statement.value
+        for statement in module.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    common = [values["pytestmark"]] if "pytestmark" in values else []
+    yield from _of_body(_Reasons(values).visit(module).body, name, name, common)
+
+
+class _Reasons(ast.NodeTransformer):
+    """Puts a module's strings where their names are: several cases may share one reason."""
+
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self._values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        value = self._values.get(node.id)
+        return value if isinstance(node.ctx, ast.Load) and isinstance(value, ast.Constant) else node
 
 
 def _of_body(body: Sequence[ast.stmt], prefix: str, file: str, common: Sequence[ast.expr]) -> Iterator[Shown]:
@@ -95,21 +108,15 @@ def _read(mark: ast.Call, test: str, where: str) -> Shown:
     return Shown(words[0], test, text if isinstance(text, str) else "")
 
 
-def _folder(shown: Shown) -> str:
-    return "/".join(shown.test.split("/")[:2])
-
-
 def page(titles: Dict[str, str], shown: Sequence[Shown]) -> str:
-    """The text of docs/oracle.md; OracleError if a case is unknown, or two tests claim it."""
+    """The text of docs/oracle.md: of several tests of a case one that deviates, else the first; OracleError."""
     by_case: Dict[str, Shown] = {}
     for one in shown:
         if one.case not in titles:
             raise OracleError(f"{one.test}: there is no case {one.case} in tests/oracle_cases.py")
-        before = by_case.setdefault(one.case, one)
-        if before.test != one.test and _folder(before) == _folder(one):
-            raise OracleError(
-                f"{one.case} is marked on two tests, {before.test} and {one.test}: keep the one that shows it"
-            )
+        before = by_case.get(one.case)
+        if before is None or (one.why and not before.why):
+            by_case[one.case] = one
     rows = []
     for case in titles:
         test = by_case.get(case)

@@ -29,8 +29,7 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
         refusals = [r for r in error.details.get("refusals") or [] if not r["resource"].startswith("SUNW_ip/")]
         told = "; ".join(r["information"] for r in refusals if r["information"] not in str(error))
         error = Exception(f"{error}: {told}" if told else str(error))
-    result.update(more)
-    module.fail_json(msg=str(error), **result)
+    module.fail_json(**{"msg": str(error), **result, **more})
 
 
 def need_root(module: Any) -> None:

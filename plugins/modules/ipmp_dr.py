@@ -22,7 +22,9 @@ extends_documentation_fragment:
   - netpath.ipmp.attributes
 options:
   component:
-    description: Name of the component, such as an interface. Needed unless O(transaction) names what is meant.
+    description:
+      - Name of the component, that is an interface (V(eth1)), a PCI function (V(0000:00:05.0)), a PCI device with all
+        its functions (V(0000:00:05)), or a hot-plug slot. Needed unless O(transaction) names what is meant.
     type: str
   transaction:
     description: The transaction to confirm or to roll back, as an earlier task returned it.
@@ -43,7 +45,10 @@ options:
     description:
       - How the component is taken out after its addresses have left it.
       - V(auto) is slot power if there is a slot, else removal from PCI, else unbinding the driver, else nothing.
-      - This version leaves every component in its place, so V(auto) means V(none) and the other values are refused.
+        Virtual interfaces (veth, tap) have no hardware, so V(auto) leaves them in their place.
+      - All interfaces that leave by it are asked about, moved and taken out together; V(none) takes only what is named.
+      - The host cannot be sure to undo V(slot), so that is refused under O(confirm_timeout) unless O(force) is given.
+      - O(state=attached) undoes what took the component out, whatever is given here.
     type: str
     choices: [auto, none, pci, slot, driver]
     default: auto
@@ -71,6 +76,11 @@ EXAMPLES = r"""
     component: eth1
     confirm_timeout: 120
   register: detach
+
+- name: Take a card with all its ports from the bus, whatever their names are
+  netpath.ipmp.ipmp_dr:
+    component: "0000:00:05"
+    hardware: pci
 
 - name: Keep it detached
   netpath.ipmp.ipmp_dr:
@@ -144,19 +154,21 @@ messages:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
 
 
 def query(module: AnsibleModule, daemon: client.Client) -> dict:
     """What ``detach-query`` answers, asked with this task's force and connection."""
     params = module.params
-    return daemon.call("detach-query", component=params["component"], force=params["force"], peer=answer.caller())
+    asked = {name: params[name] for name in ("component", "force", "hardware")}
+    return daemon.call("detach-query", peer=answer.caller(), **asked)
 
 
 def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Check mode of ``detached``."""
     found = query(module, daemon)
-    about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"], "hardware": "none"}
+    about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"]}
+    about["hardware"] = found["component"]["hardware"]
     if found["state"] == "detached":
         return answer.moved(module, False, [], **about)
     if not found["allowed"]:
@@ -166,7 +178,7 @@ def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
 
 
 def detach(module: AnsibleModule, daemon: client.Client) -> dict:
-    """Prepares and commits; a commit that fails is rolled back before the module fails."""
+    """Prepares, takes the hardware out and commits; a step that fails is rolled back before the module fails."""
     params = module.params
     try:
         done = daemon.call(
@@ -175,25 +187,38 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
             force=params["force"],
             peer=answer.caller(),
             confirm_timeout=params["confirm_timeout"],
-            hardware="none",
+            hardware=params["hardware"],
         )
     except client.DaemonError as error:
         if error.code != "already-detached":
             raise
         return answer.moved(module, False, [], transaction=None, lost=[], messages=[], hardware="none")
+    way = done["component"]["hardware"]
     try:
+        hardware.take_out(done["component"])
         daemon.call("detach-commit", transaction=done["transaction"])
-    except client.ClientError as error:
-        undone = daemon.call("detach-rollback", transaction=done["transaction"], reason=str(error))
-        answer.fail(module, error, rolled_back=undone["rolled_back"], differences=undone["differences"])
+    except (hardware.HardwareError, client.ClientError) as error:
+        more = {"reason": "hardware"} if isinstance(error, hardware.HardwareError) else {}
+        try:
+            undone = daemon.call("detach-rollback", transaction=done["transaction"], reason=str(error))
+        except client.ClientError as second:
+            answer.fail(module, second, msg=f"{error}; and {second}", hardware=way, **more)
+        more.update({"rolled_back": undone["rolled_back"], "differences": undone["differences"]})
+        answer.fail(module, error, hardware=way, **more)
     about = {name: done[name] for name in ("transaction", "lost", "messages")}
-    return answer.moved(module, True, done["moves"], hardware="none", **about)
+    return answer.moved(module, True, done["moves"], hardware=way, **about)
 
 
 def attach(module: AnsibleModule, daemon: client.Client) -> dict:
-    """Puts the component back into service."""
+    """Puts the component back into its place, if it was taken out, and into service."""
+    found = query(module, daemon)
     if module.check_mode:
-        return answer.moved(module, query(module, daemon)["state"] == "detached", [], transaction=None, messages=[])
+        return answer.moved(module, found["state"] == "detached", [], transaction=None, messages=[])
+    if not found["component"]["present"]:
+        try:
+            hardware.put_back(found["component"])
+        except hardware.HardwareError as error:
+            answer.fail(module, error, reason="hardware")
     done = daemon.call("attach", component=module.params["component"], wait_timeout=module.params["wait_timeout"])
     return answer.moved(module, done["changed"], done["moves"], transaction=None, messages=done["messages"])
 
@@ -246,12 +271,6 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
-    if module.params["hardware"] not in ("auto", "none"):
-        module.fail_json(
-            msg=f"this version cannot take a component out by {module.params['hardware']}: use hardware=none, "
-            "and take it out by hand once it is detached",
-            reason="hardware",
-        )
     verbs = {
         "detached": query_detach if module.check_mode else detach,
         "attached": attach,

@@ -21,7 +21,7 @@ options:
   gather:
     description:
       - Which parts to return.
-      - V(components) costs one further question for each interface.
+      - V(components) costs one further question for each component. Consumer scripts are not asked.
     type: list
     elements: str
     choices: [groups, interfaces, addresses, targets, probes, components, records]
@@ -94,11 +94,14 @@ probes:
       failures: 0
       instances: [{family: 4, sent: 70, acked: 69, lost: 1, unknown: 0, average: 0.31, deviation: 0.04}]
 components:
-  description: What can be detached, and whether it would be allowed now.
+  description: >-
+    What can be detached, and whether it would be allowed now. Each interface is a component (kind V(ethernet)), so are
+    each PCI device (V(pci)) and slot (V(slot)) that has one. C(interfaces) are those that leave together.
   returned: when gathered
   type: list
   elements: dict
-  sample: [{name: eth1, interfaces: [eth1], state: attached, allowed: true, refusals: []}]
+  sample:
+    - {name: eth1, kind: ethernet, interfaces: [eth1], hardware: pci, state: attached, allowed: true, refusals: []}
 records:
   description: The components that are detached, with the addresses that they had.
   returned: when gathered
@@ -114,14 +117,15 @@ from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
 SUBSETS = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
 
 
-def components(daemon: client.Client, names: list) -> list:
-    """One entry a component, whatever the number of its interfaces."""
-    found = {}
-    for name in names:
-        query = daemon.call("detach-query", component=name, force=False, peer=answer.caller())
-        about = {key: query[key] for key in ("state", "allowed", "refusals", "moves", "lost", "warnings")}
-        found[query["component"]["name"]] = {**query["component"], **about}
-    return [found[name] for name in sorted(found)]
+def components(daemon: client.Client) -> list:
+    """Every component, with what a query without force says of it."""
+    found = []
+    for component in daemon.call("components")["components"]:
+        query = daemon.call(
+            "detach-query", component=component["name"], force=False, peer=answer.caller(), consumers=False
+        )
+        found.append({**component, **{key: query[key] for key in ("allowed", "refusals", "moves", "lost", "warnings")}})
+    return found
 
 
 def gather(daemon: client.Client, wanted: list) -> dict:
@@ -154,7 +158,7 @@ def gather(daemon: client.Client, wanted: list) -> dict:
                 for i in members
             ]
         elif subset == "components":
-            result[subset] = components(daemon, [i["name"] for i in status["interfaces"]])
+            result[subset] = components(daemon)
         elif subset == "records":
             result[subset] = daemon.call("transactions")["records"]
         else:

@@ -119,6 +119,13 @@ def test_a_family_without_data_addresses_is_told_where_the_other_family_went() -
     assert moving(runtime) == [f"{FAILED4}eth1 (moved to eth3).", f"{FAILED6}eth1 (moved to eth3)."]
 
 
+def test_each_family_is_told_where_its_own_addresses_are() -> None:
+    texts = {"hostname_eth1": f"{A1} group g up\n", "hostname6_eth1": f"group g up addif {A6} up\n"}
+    runtime = host("eth2 eth3", **texts, hostname_eth2="group g up\n", hostname_eth3="group g up\n")
+    runtime.hosting.update({"192.0.2.11": "eth2", "2001:db8::11": "eth3"})
+    assert moving(runtime) == [f"{FAILED4}eth1 (moved to eth2).", f"{FAILED6}eth1 (moved to eth3)."]
+
+
 @pytest.mark.parametrize("state", ["offline", "twin", "detached"])
 def test_an_alternative_must_be_plumbed(state: str) -> None:
     runtime = host("eth2", hostname_eth1="group g up\n", hostname_eth2="group g up\n")

@@ -22,7 +22,18 @@ from ipmp.commands import cfgadm
 from ipmp.control import Reply
 
 OURS = str(Path(__file__).resolve().parents[2] / "plugins/module_utils")
-COMPONENT = {"name": "eth1", "interfaces": ["eth1"], "hardware": "pci", "present": True, "reversible": True}
+COMPONENT = {
+    "name": "eth1",
+    "kind": "ethernet",
+    "interfaces": ["nosuch1"],
+    "hardware": "none",
+    "present": True,
+    "reversible": True,
+    "functions": [],
+    "slot": None,
+    "drivers": [],
+}
+NO_SLOT = {**COMPONENT, "hardware": "slot", "slot": "nosuch"}
 MOVES = [{"address": "192.0.2.1", "from": "eth1", "to": "eth2"}]
 PREPARED = {
     "transaction": "t1",
@@ -64,12 +75,19 @@ def no_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- listing ----------------------------------------------------------------------------------------------------------
 
 
+def listed(*names: str, **changes: Any) -> Dict[str, Any]:
+    """The answer to ``components``: NICs, and with changes one more component."""
+    nics = [{**COMPONENT, "name": name, "interfaces": [name], "state": "attached"} for name in names]
+    return {"components": [*nics, {**COMPONENT, "state": "attached", **changes}] if changes else nics}
+
+
 def test_the_listing_shows_every_component_and_its_state(tmp_path: Path) -> None:
-    record = {"component": "eth7", "interfaces": ["eth7"], "mac": "", "addresses": [], "moves": [], "time": 0}
     shown = status()
     shown["interfaces"][2]["state"] = "offline"
     shown["interfaces"].append({**shown["interfaces"][0], "name": "eth8", "state": "absent", "present": False})
-    with serving(str(tmp_path), status=shown, transactions={"open": None, "records": [record], "history": []}):
+    components = listed("eth0", "eth1", "eth2", "eth9", "veth0", name="eth3", state="detached", present=False)
+    components["components"] += listed(name="eth8", present=False)["components"]
+    with serving(str(tmp_path), status=shown, components=components):
         for argv in ((), ("-l",), ("-a",), ("-al",)):
             assert run(tmp_path, *argv) == (
                 0,
@@ -77,15 +95,42 @@ def test_the_listing_shows_every_component_and_its_state(tmp_path: Path) -> None
                 "eth1                           ethernet     connected    configured   ok\n"
                 "eth2                           ethernet     connected    configured   ok\n"
                 "eth3                           ethernet     disconnected unconfigured unknown\n"
-                "eth7                           ethernet     disconnected unconfigured unknown\n"
                 "eth8                           ethernet     empty        unconfigured unknown\n"
-                "eth9                           ethernet     connected    configured   ok\n",
+                "eth9                           ethernet     connected    configured   ok\n"
+                "veth0                          ethernet     connected    configured   unknown\n",
                 "",
             )
 
 
+def test_devices_and_slots_are_listed_after_their_interfaces_and_show_them_with_a(tmp_path: Path) -> None:
+    components = listed("eth2", "eth1", name="0000:00:05", kind="pci", interfaces=["eth1", "eth2"])
+    card = "0000:00:05                     pci          connected    configured   ok\n"
+    with serving(str(tmp_path), status=status(), components=components):
+        nics = "".join(
+            f"{n}                           ethernet     connected    configured   ok\n" for n in ("eth1", "eth2")
+        )
+        assert run(tmp_path, "-l") == (0, HEADING + nics + card, "")
+        ports = "".join(
+            f"0000:00:05::{n}               ethernet     connected    configured   ok\n" for n in ("eth1", "eth2")
+        )
+        assert run(tmp_path, "-al") == (0, HEADING + nics + card + ports, "")
+        assert run(tmp_path, "-l", "0000:00:05::eth2")[1].count("\n") == 2
+        lines = run(tmp_path, "-v", "-l", "0000:00:05")[1].splitlines()
+    assert lines[2] == "0000:00:05                     connected    configured   ok         eth1 eth2"
+    assert lines[3].split()[1:] == ["pci", "n", "/sys/bus/pci/devices/0000:00:05.*"]
+
+
+def test_a_card_is_failed_if_one_of_its_interfaces_is_and_gone_if_it_left(tmp_path: Path) -> None:
+    components = listed(name="3", kind="slot", interfaces=["eth0", "eth1"])
+    with serving(str(tmp_path), status=status(), components=components) as bed:
+        assert run(tmp_path)[1].splitlines()[1].split() == ["3", "slot", "connected", "configured", "failed"]
+        components["components"][0].update(present=False, state="detached")
+        bed.answers["components"] = components
+        assert run(tmp_path)[1].splitlines()[1].split() == ["3", "slot", "disconnected", "unconfigured", "failed"]
+
+
 def test_a_listing_can_be_of_named_ones(tmp_path: Path) -> None:
-    with serving(str(tmp_path), status=status(), transactions={"records": []}):
+    with serving(str(tmp_path), status=status(), components=listed("eth1", "eth2")):
         assert run(tmp_path, "-l", "eth1") == (
             0,
             HEADING + "eth1                           ethernet     connected    configured   ok\n",
@@ -100,7 +145,7 @@ def test_the_verbose_listing_has_two_lines_each(tmp_path: Path, monkeypatch: pyt
     shown = status()
     shown["interfaces"][0]["since"] = 1_700_000_000
     shown["transaction"] = {"interfaces": ["eth1"]}
-    with serving(str(tmp_path), status=shown, transactions={"records": []}):
+    with serving(str(tmp_path), status=shown, components=listed("eth0", "eth1")):
         code, out, err = run(tmp_path, "-v", "-l", "eth0", "eth1")
     assert (code, err) == (0, "")
     assert out == (
@@ -166,19 +211,18 @@ def test_a_refusal_shows_who_objects(tmp_path: Path) -> None:
 
 
 def test_a_failing_hardware_step_puts_everything_back(tmp_path: Path) -> None:
-    for option in ("hardware=pci", "hardware=auto"):
-        with detaching(tmp_path) as bed:
-            assert run(tmp_path, "-o", option, "-c", "unconfigure", "eth1") == (
-                1,
-                "",
-                (
-                    "cfgadm: Hardware specific failure: taking eth1 out by 'pci' is not supported yet: "
-                    "use hardware: none; eth1 is as it was before\n"
-                ),
-            )
+    for way in ("slot", "auto"):
+        with detaching(tmp_path, detach_prepare={**PREPARED, "component": NO_SLOT}) as bed:
+            code, out, err = run(tmp_path, "-o", f"hardware={way}", "-c", "unconfigure", "eth1")
+        assert (code, out) == (1, "")
+        assert err.startswith(
+            "cfgadm: Hardware specific failure: /sys/bus/pci/slots/nosuch/power: writing '0' failed: "
+        )
+        assert err.endswith("; eth1 is as it was before\n")
         assert asked(bed) == ["detach-prepare", "detach-rollback"]
+        assert bed.requests[0]["hardware"] == way
         assert bed.requests[1]["transaction"] == "t1"
-        assert "not supported yet" in bed.requests[1]["reason"]
+        assert "writing '0' failed" in bed.requests[1]["reason"]
 
 
 def test_a_failing_commit_puts_everything_back_and_shows_what_differs(tmp_path: Path) -> None:
@@ -301,13 +345,24 @@ def test_without_a_terminal_force_is_the_answer(tmp_path: Path) -> None:
 
 def test_configure_attaches_and_waits(tmp_path: Path) -> None:
     answer = {"changed": True, "moves": [{"address": "192.0.2.1", "from": None, "to": "eth1"}], "messages": ["said"]}
-    with serving(str(tmp_path), attach=answer) as bed:
-        assert run(tmp_path, "-v", "-c", "configure", "eth1") == (
+    with serving(str(tmp_path), attach=answer, detach_query={"component": COMPONENT}) as bed:
+        assert run(tmp_path, "-v", "-c", "configure", "0000:00:05::eth1") == (
             0,
             "said\n192.0.2.1 moved from nowhere to eth1\n",
             "",
         )
-    assert bed.requests == [{"op": "attach", "component": "eth1", "wait_timeout": 60.0}]
+    assert bed.requests[-1] == {"op": "attach", "component": "eth1", "wait_timeout": 60.0}
+
+
+def test_configure_puts_back_first_what_was_taken_out(tmp_path: Path) -> None:
+    gone = {"component": {**NO_SLOT, "present": False}}
+    with serving(str(tmp_path), detach_query=gone) as bed:
+        code, out, err = run(tmp_path, "-c", "configure", "eth1")
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        "cfgadm: Hardware specific failure: eth1: /sys/bus/pci/slots/nosuch/power: writing '1' failed"
+    )
+    assert asked(bed) == ["detach-query"]
 
 
 @pytest.mark.parametrize(

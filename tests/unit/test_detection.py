@@ -223,6 +223,30 @@ def test_one_family_keeps_a_nic_up() -> None:
     assert network.verdicts[1:] == [("nic-repaired", "eth1")]
 
 
+def test_dead_spares_that_come_back_do_not_fail_a_nic_whose_target_answers() -> None:
+    """TGT-7: after a minute four or five dead ones are tried before the live one has its turn again."""
+    for seed in range(20):
+        others = [f"192.0.2.{n}" for n in range(200, 207)]
+        network = Network(group(nic(1), nic(2), routers=[R, *others]), seed=seed)
+        network.host(R)
+        network.run(70)
+        assert {s.send.target for s in network.probes("eth1")} == {R, *others}
+        network.run(120)
+        assert network.verdicts == [], seed
+
+
+def test_late_answers_do_not_repair_a_nic() -> None:
+    """REP-1, stricter: what was held up somewhere and comes in one burst after the failure proves little."""
+    network = two()
+    hold = network.now + 8 * P
+    network.answers[R] = lambda name: max(0.0005, hold - network.now) if name == "eth1" else 0.0005
+    network.run(8.2 * P)
+    assert network.verdicts == [("nic-failed", "eth1")] and network.instance("eth1").lost == 0
+    network.run(10 * P)
+    assert network.verdicts[1:] == [("nic-repaired", "eth1")]
+    assert network.when("nic-repaired") - network.when("nic-failed") > 9 * P
+
+
 def test_family_without_targets_has_no_say() -> None:
     """FAIL-2: only capable families count."""
     network = Network(group(nic(1, v6=True), nic(2, v6=True), routers=[R]))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipmp.history import ACKED, FORGOTTEN, LOST, OPEN, RING, UNSENT, History
-from ipmp.targets import Target
+from ipmp.targets import ACTIVE, Target
 
 INTERVAL = 1000.0  # ms
 
@@ -116,6 +116,28 @@ def test_losses_in_a_row(results: str, expected: int) -> None:
 def test_successes_in_a_row(results: str, names: str, expected: int) -> None:
     """REP-1: over all targets, or of the latest target."""
     assert ring(results, *names).successes() == expected
+
+
+def test_answers_before_the_failure_are_no_proof() -> None:
+    """REP-1, stricter: A has always answered, and yet the NIC had failed."""
+    history = ring("+-+-+-+-+-+-+", *"AB")
+    assert history.successes() == 7
+    history.proof_from = 9
+    assert history.successes() == 3
+
+
+@pytest.mark.parametrize(
+    ("results", "names", "expected"),
+    [("", "A", False), ("-----", "A", False), ("+-----", "ABCDEF", True), ("-+----", "ABCDEF", True)]
+    + [("+-----", "ABCDE", False), ("+o----?", "ABCDEF", True), ("-----+", "ABCDEF", True)],
+)
+def test_is_a_target_answering(results: str, names: str, expected: bool) -> None:
+    """FAIL-2, stricter: five losses of others say nothing of the one that answers and has not had its turn."""
+    history = ring(results, *names)
+    assert not history.answering()  # none is probed any more
+    for probe in history._probes:
+        probe.target.state = ACTIVE
+    assert history.answering() == expected
 
 
 def test_losses_of_one_target() -> None:

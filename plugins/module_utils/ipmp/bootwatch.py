@@ -36,9 +36,8 @@ class BootWatch:
         self._look()
 
     def _look(self) -> None:
-        runtime, now = self._daemon.runtime, loops.now()
-        runtime.missing &= boot.absent(runtime)
-        if not runtime.missing:
+        now = loops.now()
+        if not self._daemon.runtime.missing:
             return
         if os.path.exists(os.path.join(self._daemon.root, UDEV_QUEUE)):
             self._busy = now
@@ -49,13 +48,13 @@ class BootWatch:
 
     def _tell(self) -> None:
         runtime, root = self._daemon.runtime, self._daemon.root
-        dhcp = frozenset(n for n in runtime.missing if os.path.exists(os.path.join(root, f"etc/dhcp.{n}")))
-        lines = boot.report(runtime, runtime.missing, dhcp)
-        runtime.missing = frozenset()
-        self._daemon.save()
+        missing, runtime.missing = runtime.missing & boot.absent(runtime), frozenset()
+        dhcp = frozenset(n for n in missing if os.path.exists(os.path.join(root, f"etc/dhcp.{n}")))
+        lines = boot.report(runtime, missing, dhcp)
         for line in lines:
             self._daemon.log("err", line)
         _print(os.path.join(root, CONSOLE), lines)
+        self._daemon.save()
 
 
 def _detached(records: Records) -> FrozenSet[str]:

@@ -342,6 +342,8 @@ class Detector:
     def _fail(self, nic: Nic) -> None:
         nic.failed = True
         nic.forget_times()
+        for instance in nic.instances.values():
+            instance.history.proof_from = instance.history.number
         self._findings.changed(nic)
 
     def _fail_group(self, group: Group, now: float) -> None:

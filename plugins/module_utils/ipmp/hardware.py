@@ -1,84 +1,81 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a component is made of, and how its hardware can be taken out: sysfs asked, nothing decided.
+"""The hardware step of a detach, and its way back: files of sysfs written, nothing decided.
 
-A component is one NIC and has its name. COMPONENT is described in docs/architecture.md.
+Taken by whoever asked for the detach, between prepare and commit; put back by whoever attaches, or by the daemon when
+it rolls back. Both do no harm where it has been done already. COMPONENT is described in docs/architecture.md.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, Collection, Dict, Optional
+import time
+from typing import Any, Dict, List, Sequence
 
 WAYS = ("none", "pci", "slot", "driver")
-IRREVERSIBLE = ("slot",)  # a card without power answers to nobody until somebody gives it power again
+GONE_WAIT = 10.0  # s for the interfaces to leave; pciehp takes 5 of them
+LOOK_AGAIN = 0.05  # s
 
 
 class HardwareError(Exception):
     """The hardware cannot be taken out, or put back. ``str()`` is one sentence."""
 
 
-def component(name: str, links: Collection[str], *, hardware: str = "auto", sysfs: str = "/sys") -> Dict[str, Any]:
-    """COMPONENT of the NIC ``name``; ``links`` are the names of the links that the host has now.
+def take_out(component: Dict[str, Any], *, sysfs: str = "/sys", patience: float = GONE_WAIT) -> None:
+    """The step itself; returns when the interfaces of the component are gone. Raises HardwareError.
 
-    hardware: one of WAYS, or 'auto' for what this NIC offers: slot power, else PCI remove, else driver unbind, else
-    none. A NIC that is gone offers none.
+    patience: s to wait for that. A step that fails may have taken out a part: roll the transaction back.
     """
-    way = _offered(name, sysfs) if hardware == "auto" else hardware
-    return {
-        "name": name,
-        "interfaces": [name],
-        "hardware": way,
-        "present": name in links,
-        "reversible": way not in IRREVERSIBLE,
-    }
+    way = component["hardware"]
+    if way == "pci":
+        for function in component["functions"]:
+            path = f"bus/pci/devices/{function}"
+            if os.path.exists(os.path.join(sysfs, path)):
+                _write(sysfs, f"{path}/remove", "1")
+    elif way == "slot":
+        _write(sysfs, f"bus/pci/slots/{component['slot']}/power", "0")
+    elif way == "driver":
+        for driver, device in component["drivers"]:
+            if os.path.exists(os.path.join(sysfs, driver, device)):
+                _write(sysfs, f"{driver}/unbind", device)
+    else:
+        return
+    left = _wait_until_gone(component["interfaces"], sysfs, patience)
+    if left:
+        raise HardwareError(f"{', '.join(left)} did not leave within {patience:.0f} s of the step {way!r}")
 
 
-def bus_path(interface: str, sysfs: str = "/sys") -> Optional[str]:
-    """The device of a NIC, below ``sysfs`` (``devices/pci0000:00/0000:00:03.0/virtio0``); None if it is virtual."""
-    device = os.path.join(sysfs, "class/net", interface, "device")
-    if not os.path.exists(device):
-        return None
-    return os.path.relpath(os.path.realpath(device), os.path.realpath(sysfs))
+def put_back(component: Dict[str, Any], *, sysfs: str = "/sys") -> None:
+    """Undo the step. The interfaces come a moment later, if they come: wait for them. Raises HardwareError."""
+    way = component["hardware"]
+    if way == "pci":
+        _write(sysfs, "bus/pci/rescan", "1")
+    elif way == "slot":
+        _write(sysfs, f"bus/pci/slots/{component['slot']}/power", "1")
+    elif way == "driver":
+        for driver, device in component["drivers"]:
+            if not os.path.exists(os.path.join(sysfs, driver, device)):
+                _write(sysfs, f"{driver}/bind", device)
 
 
-def take_out(component: Dict[str, Any]) -> None:
-    """The hardware step of a detach, between prepare and commit. Raises HardwareError."""
-    if component["hardware"] != "none":
-        raise HardwareError(
-            f"taking {component['name']} out by {component['hardware']!r} is not supported yet: use hardware: none"
-        )
-
-
-def _offered(interface: str, sysfs: str) -> str:
-    path = bus_path(interface, sysfs)
-    if path is None:
-        return "none"
-    function = _pci_function(path, sysfs)
-    if function is not None:
-        return "slot" if _has_slot_power(function, sysfs) else "pci"
-    return "driver" if os.path.exists(os.path.join(sysfs, path, "driver")) else "none"
-
-
-def _pci_function(path: str, sysfs: str) -> Optional[str]:
-    """The nearest PCI device at or above it: a virtio NIC's own device is not on the PCI bus, its parent is."""
-    while path:
-        if os.path.basename(os.path.realpath(os.path.join(sysfs, path, "subsystem"))) == "pci":
-            return os.path.basename(path)
-        path = os.path.dirname(path)
-    return None
-
-
-def _has_slot_power(function: str, sysfs: str) -> bool:
-    """Is it in a hot-plug slot? A slot's address is that of a function without its last part (``0000:00:03``)."""
-    slots = os.path.join(sysfs, "bus/pci/slots")
-    for slot in os.listdir(slots) if os.path.isdir(slots) else ():
+def _write(sysfs: str, path: str, text: str) -> None:
+    path = os.path.join(sysfs, path)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)  # a file that is not there must not be made
         try:
-            with open(os.path.join(slots, slot, "address"), encoding="ascii") as file:
-                address = file.read().strip()
-        except OSError:
-            continue  # it went away while we looked
-        if address == function.rpartition(".")[0] and os.path.exists(os.path.join(slots, slot, "power")):
-            return True
-    return False
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise HardwareError(f"{path}: writing {text!r} failed: {error.strerror}") from error
+
+
+def _wait_until_gone(interfaces: Sequence[str], sysfs: str, patience: float) -> List[str]:
+    """Those that are still there in the end."""
+    end = time.monotonic() + patience
+    while True:
+        left = [name for name in interfaces if os.path.lexists(os.path.join(sysfs, "class/net", name))]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(LOOK_AGAIN)

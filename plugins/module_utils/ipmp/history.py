@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, List, Optional
+from typing import Deque, List, Optional, Set
 
-from .targets import Target
+from .targets import ACTIVE, Target
 
 RING = 52  # 10 repairs x 5 targets + 2
 # UNSENT: the kernel has not taken it. FORGOTTEN: it never did, or we were too late to judge. Else Solaris' numbers.
@@ -46,6 +46,7 @@ class History:
     def __init__(self) -> None:
         self._probes: Deque[Probe] = deque(maxlen=RING)
         self.number = 1  # of the next probe (PKT-1)
+        self.proof_from = 1  # older probes do not help to repair
         self.last_success = float("-inf")  # when the newest answered probe was sent
 
     def clear(self) -> None:
@@ -106,6 +107,16 @@ class History:
                 lost.append(probe)
         return lost
 
+    def answering(self) -> bool:
+        """Has a target that is still probed answered its latest probe?"""
+        seen: Set[Target] = set()
+        for probe in reversed(self._probes):
+            if probe.decided and probe.target not in seen:
+                if probe.state == ACKED and probe.target.state == ACTIVE:
+                    return True
+                seen.add(probe.target)
+        return False
+
     def losses(self, target: Target) -> int:
         """How many of the last probes to this target were lost in a row (TGT-12)."""
         count = 0
@@ -117,11 +128,17 @@ class History:
         return count
 
     def successes(self) -> int:
-        """How many were answered in a row: over all targets, or by the target of the latest one (REP-1)."""
+        """How many were answered in a row: over all targets, or by the target of the latest one (REP-1).
+
+        Other than Solaris we count only what was sent after the failure: a target whose answers never stopped would
+        make the NIC flap.
+        """
         overall = by_target = 0
         unbroken = True
         latest: Optional[Target] = None
         for probe in reversed(self._probes):
+            if probe.number < self.proof_from:
+                break
             if not probe.decided:
                 continue
             latest = latest or probe.target

@@ -48,13 +48,17 @@ def dead_target(instance: Instance) -> Optional[Target]:
 
 
 def _silence(nic: Nic, now: float) -> Optional[Silence]:
-    """The silence of a NIC that nobody answers any more, on each family that has targets (FAIL-2)."""
+    """The silence of a NIC that nobody answers any more, on each family that has targets (FAIL-2).
+
+    Five lost probes may all have gone to dead targets, when one takes the place of another just then; so, other than
+    in Solaris, no target that has answered its latest probe may be waiting for its turn.
+    """
     found: List[Silence] = []
     for instance in nic.instances.values():
         if not instance.targets:
             continue
         streak = instance.history.streak()
-        if len(streak) < FAILS or now < instance.quiet_until:
+        if len(streak) < FAILS or now < instance.quiet_until or instance.history.answering():
             return None
         found.append(Silence(streak[-1].sent, streak[-SOLID].sent))
     # It began when the last family fell silent.

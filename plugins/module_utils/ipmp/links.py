@@ -71,6 +71,7 @@ class Links:
             self._vanished(nic)
         new = not starting or nic.ifindex not in (0, ifindex)
         nic.present, nic.ifindex = True, ifindex
+        self.runtime.missing -= {nic.name}
         if new:
             nic.joined, nic.since = False, time.time()
             if nic.group and not nic.detached:

@@ -15,6 +15,7 @@ from .arguments import Args, Denial, number, text, texts
 from .control import Reply
 from .daemon import Daemon
 from .files import read_config
+from .inquiry import must_know_files
 from .model import Config, ConfigError
 from .placement import moves
 from .reconfiguration import Reconfiguration
@@ -230,7 +231,7 @@ class Operations:
         name = text(args, "interface")
         nic = self.runtime.nics.get(name)
         if nic is None:
-            self.transactions.must_know_files(name)
+            must_know_files(self.runtime, name)
             if name in self.daemon.kernel.links:
                 raise Denial("state", f"{name} is in no IPMP group", "not-grouped")
             raise Denial("unknown", f"there is no interface {name}", "unknown-interface")

@@ -323,10 +323,16 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
     """Ordered steps from observed to wanted; none when they agree.
 
     Foreign addresses are never touched, except one that the configuration claims and that sits on a member:
-    it is taken over.
+    it is taken over. The anchor of an address that is on no NIC is kept, but not made: where the NIC was never there
+    (MISS-1), the host would answer for the address through any other.
     """
     plan: List[Step] = []
-    changed = {k: r for k, r in target.routes.items() if not _same_route(observed.routes.get(k), r)}
+    hosted = {f"{a.ip}/{_host_length(a.ip)}" for a in target.addresses}
+    changed = {
+        k: r
+        for k, r in target.routes.items()
+        if not _same_route(observed.routes.get(k), r) and (not k.anchor or k.dst in hosted or k in observed.routes)
+    }
     plan += [SetRoute(k, r) for k, r in sorted(changed.items(), key=_route_order) if k.anchor]
 
     kinds = {_identity(a.nic, a.ip, a.prefixlen): a.test for a in target.addresses}

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List
 
-from . import detach, health, rtnl
+from . import health, rtnl
 from . import loop as loops
-from .arguments import Args, Denial, number, text
+from .arguments import Args, Denial, number
 from .control import Reply
 from .daemon import Daemon
-from .hardware import component as component_of
+from .inquiry import Inquiry, shown
 from .placement import moves
 from .runtime import Nic, Runtime
 from .transactions import PREPARED, Transaction, Transactions
@@ -25,10 +25,12 @@ class Reconfiguration:
 
     def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
         self.daemon, self.transactions = daemon, transactions
+        self.inquiry = Inquiry(daemon, transactions)
 
     def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
         """Its part of the control protocol."""
         return {
+            "components": self._components,
             "detach-query": self._query,
             "detach-prepare": self._prepare,
             "detach-commit": self._commit,
@@ -42,58 +44,16 @@ class Reconfiguration:
 
     # -- asking
 
-    def _component(self, args: Args) -> Tuple[Dict[str, Any], List[Nic]]:
-        name = text(args, "component")
-        self.transactions.must_know_files(name)
-        record = self.transactions.records.read(name)
-        found = component_of(name, self.daemon.kernel.links)
-        names = found["interfaces"] if found["present"] else (record or found)["interfaces"]
-        nics = [self.runtime.nics.get(n) or self._stranger(n) for n in names]
-        if not found["present"] and record is None and not any(n in self.runtime.nics for n in names):
-            raise Denial("unknown", f"there is no interface or component {name}", "unknown-interface")
-        return found, nics
-
-    def _stranger(self, name: str) -> Nic:
-        link = self.daemon.kernel.links.get(name)
-        return Nic(name, present=link is not None, ifindex=link.ifindex if link is not None else 0)
-
-    def _judge(self, nics: List[Nic]) -> detach.Verdict:
-        links = self.daemon.kernel.links
-        held: Dict[int, List[str]] = {}
-        for address in self.daemon.requests.dump_addresses():
-            if not address.ip.startswith("fe80:"):
-                held.setdefault(address.ifindex, []).append(address.ip)
-        names = tuple(nic.name for nic in nics)
-        leavers = []
-        for nic in nics:
-            link = links.get(nic.name)
-            index = link.ifindex if link is not None else -1
-            leavers.append(
-                detach.Leaver(
-                    nic.name,
-                    nic.group,
-                    nic.usable,
-                    tuple(held.get(index, ())),
-                    self.daemon.kernel.name_of(link.master) if link is not None else None,
-                    tuple(
-                        k.name for k in links.values() if k.parent == index and k.kind in ("vlan", "macvlan", "ipvlan")
-                    ),
-                )
-            )
-        survivors = {
-            g.name: [i.name for i in g.interfaces if i.name not in names and self.runtime.nics[i.name].usable]
-            for g in self.runtime.config.groups
-        }
-        return detach.judge(leavers, survivors, self.runtime.hosting, self.runtime.placed(without=names))
+    def _components(self, _args: Args, reply: Reply) -> None:
+        reply.ok({"components": [shown(meant) for meant in self.inquiry.all()]})
 
     def _query(self, args: Args, reply: Reply) -> None:
-        found, nics = self._component(args)
-        force = bool(args.get("force"))
-        verdict = self._judge(nics)
-        detached = all(nic.detached for nic in nics)
+        meant = self.inquiry.meant(args)
+        force, detached = bool(args.get("force")), meant.detached
+        verdict = self.inquiry.verdict(meant)
         reply.ok(
             {
-                "component": found,
+                "component": meant.card,
                 "allowed": detached or verdict.allowed(force),
                 "refusals": [] if detached else [r.as_dict() for r in verdict.refusals],
                 "moves": [m.as_dict() for m in verdict.moves],
@@ -107,23 +67,34 @@ class Reconfiguration:
 
     def _prepare(self, args: Args, reply: Reply) -> None:
         self.transactions.must_be_idle()
-        found, nics = self._component(args)
-        if all(nic.detached for nic in nics):
-            raise Denial("state", f"{found['name']} is already detached", "already-detached")
+        meant = self.inquiry.meant(args)
+        name = meant.about.name
+        if meant.detached:
+            raise Denial("state", f"{name} is already detached", "already-detached")
         force = bool(args.get("force"))
-        verdict = self._judge(nics)
+        seconds = number(args, "confirm_timeout", 0.0)
+        verdict = self.inquiry.verdict(meant)
         if not verdict.allowed(force):
             reasons = "; ".join((*verdict.hard, *verdict.reasons))
-            self.daemon.log("err", f"detach of {found['name']} refused: {reasons}")
+            self.daemon.log("err", f"detach of {name} refused: {reasons}")
             raise Denial("refused", reasons, "min-redundancy", refusals=[r.as_dict() for r in verdict.refusals])
+        if seconds and not force and not meant.about.reversible:
+            raise Denial(
+                "refused",
+                f"{name} would be taken out by {meant.about.hardware!r}, which the host cannot undo by itself, so no "
+                "timer can bring it back: use hardware=pci, driver or none, or confirm_timeout=0, or force",
+                refusals=[],
+            )
+        nics = [nic for nic in meant.nics if not nic.detached]
         transaction = Transaction(
             uuid.uuid4().hex[:12],
             "detach",
-            found["name"],
+            name,
             [nic.name for nic in nics],
             force=force,
-            hardware=str(args.get("hardware") or found["hardware"]),
-            confirm_timeout=number(args, "confirm_timeout", 0.0),
+            hardware=meant.about.hardware,
+            card=meant.card,
+            confirm_timeout=seconds,
             time=time.time(),
             lost=list(verdict.lost),
             hosting=dict(self.runtime.hosting),
@@ -143,7 +114,7 @@ class Reconfiguration:
         reply.ok(
             {
                 "transaction": transaction.transaction,
-                "component": found,
+                "component": transaction.card,
                 "moves": transaction.moves,
                 "lost": transaction.lost,
                 "messages": messages,
@@ -171,7 +142,7 @@ class Reconfiguration:
         done = moves(transaction.hosting, self.runtime.hosting)
         transaction.moves = [m.as_dict() for m in done if m.source in transaction.interfaces]
         if not failures:
-            transaction.deadline = loops.boottime() + PREPARED
+            transaction.deadline, transaction.handed_over = loops.boottime() + PREPARED, True
             self.transactions.write(transaction, "prepared")
             self.transactions.arm()
         return failures
@@ -199,7 +170,8 @@ class Reconfiguration:
     def _attach(self, args: Args, reply: Reply) -> None:
         self.transactions.must_be_idle()
         seconds = number(args, "wait_timeout", 60.0)
-        found, nics = self._component(args)
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        nics, name = meant.nics, meant.about.name
         known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
         for nic in known:
             if nic.offline:
@@ -215,16 +187,16 @@ class Reconfiguration:
             nic.detached = nic.leaving = False
             if nic in known and nic.group and nic.present and not nic.joined:
                 nic.health = health.suspect(nic.health, loops.now())
-        self.transactions.records.delete(found["name"])
+        self.transactions.forget([nic.name for nic in nics])
         for nic in nics:
             if nic not in known:
                 self.runtime.nics.pop(nic.name, None)
-        self.daemon.settle(f"{found['name']} is attached")
+        self.daemon.settle(f"{name} is attached")
 
         def tell(held: bool) -> None:
             done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
             if held:
-                self.daemon.log("info", f"{found['name']} is attached")
+                self.daemon.log("info", f"{name} is attached")
                 reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
                 return
             why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))

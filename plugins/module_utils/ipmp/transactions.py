@@ -11,23 +11,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
+from dataclasses import asdict, dataclass, field
+from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
-from . import health, rtnl
 from . import loop as loops
 from .arguments import Args, Denial, number, text, texts
 from .control import Reply
 from .daemon import Daemon
-from .files import locked, read_config, write_files
 from .journal import Journal, JournalError, Records
-from .model import ConfigError
-from .placement import moves
-from .runtime import Nic, Runtime
+from .runtime import Runtime
+from .undoing import Undoing
 
 PREPARED = 60.0  # s for the caller's hardware step, unless extended
-ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the proof's own limit
 HISTORY = 20
 
 
@@ -52,6 +47,8 @@ class Transaction:
     failed: Dict[str, bool] = field(default_factory=dict)
     snapshot: Dict[str, Any] = field(default_factory=dict)
     previous: Dict[str, Optional[str]] = field(default_factory=dict)
+    card: Dict[str, Any] = field(default_factory=dict)  # COMPONENT, as it was before
+    handed_over: bool = False  # the caller may take the hardware out, or has
 
     def shown(self) -> Dict[str, Any]:
         """TRANSACTION of the control protocol."""
@@ -70,8 +67,9 @@ class Transactions:
         self.open: Optional[Transaction] = None
         self.history: List[Dict[str, Any]] = []
         self._timer: Optional[loops.Timer] = None
-        self._rolling_back: List[Callable[[Dict[str, Any]], None]] = []
-        daemon.settled = self._survivor_failed
+        self.undoing = Undoing(self, daemon)
+        self.undo = self.undoing.undo
+        daemon.settled = self.undoing.survivor_failed
         daemon.taken_out = self._taken_out
 
     def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
@@ -103,15 +101,6 @@ class Transactions:
                 f"transaction {self.open.transaction} ({self.open.kind} of {self.open.component}) is open; "
                 "confirm it or roll it back first",
                 transaction=self.open.transaction,
-            )
-
-    def must_know_files(self, name: str) -> None:
-        """After a start with wrong files nobody knows what a NIC is for."""
-        if self.runtime.suspended:
-            raise Denial(
-                "state",
-                f"nothing is known of {name} while the files are wrong: {self.runtime.files_error}; "
-                "mend them, then 'systemctl reload ipmp'",
             )
 
     def accepts_apply(self, transaction: Any) -> Optional[str]:
@@ -173,7 +162,9 @@ class Transactions:
 
     @staticmethod
     def _undone(reply: Reply, answer: Dict[str, Any]) -> None:
-        if answer["differences"]:
+        if answer.get("hardware"):
+            reply.error("hardware", f"it could not be put back, so it stays detached: {answer['hardware']}", **answer)
+        elif answer["differences"]:
             reply.error(
                 "verify",
                 "rolled back, but not everything is as it was: " + "; ".join(answer["differences"]),
@@ -188,97 +179,6 @@ class Transactions:
         except JournalError as error:
             self.daemon.log("err", str(error))
             return frozenset()
-
-    def _nics(self, transaction: Transaction) -> List[Nic]:
-        return [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
-
-    # -- undoing
-
-    def undo(
-        self, reason: str, tell: Optional[Callable[[Dict[str, Any]], None]] = None, *, in_need: bool = False
-    ) -> None:
-        """Restore what was before the open transaction; tell gets the answer when it is home and compared.
-
-        in_need: nobody could confirm, or the survivor has failed. Then a NIC that worked before is not asked to
-        prove its path through a sibling that may be the very reason.
-        """
-        transaction = self.open
-        if transaction is None:
-            return
-        if tell is not None:
-            self._rolling_back.append(tell)
-        if transaction.state == "rolling-back" and self._timer is None:
-            return
-        self._disarm()
-        transaction.reason = reason
-        self.write(transaction, "rolling-back", may_fail=True)
-        self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
-        before = dict(self.runtime.hosting)
-        if transaction.kind == "apply":
-            self._put_files_back(transaction)
-        nics = self._nics(transaction)
-        for nic in nics:
-            if nic.detached:
-                nic.detached = False
-                nic.health = replace(health.Health(), failures=nic.health.failures)
-                nic.trusted = in_need and transaction.failed.get(nic.name) is False
-                if nic.present and nic.group and not nic.trusted:
-                    nic.health = health.suspect(nic.health, loops.now())
-            nic.leaving = False
-        self.runtime.wishes.update(
-            {ip: n for ip, n in transaction.hosting.items() if n in transaction.interfaces and n}
-        )
-        self.daemon.settle("rollback")
-        there = [nic for nic in nics if nic.present]
-
-        def home() -> bool:
-            owed = {ip for ip, n in transaction.hosting.items() if n in {nic.name for nic in there}}
-            return all(self.runtime.hosting.get(ip) == transaction.hosting[ip] for ip in owed) and all(
-                not nic.health.waiting for nic in there
-            )
-
-        self.daemon.wait(ROLLBACK_WAIT, home, lambda _held: self._restored(transaction, before))
-
-    def _restored(self, transaction: Transaction, before: Mapping[str, Optional[str]]) -> None:
-        nics = self._nics(transaction)
-        there = [n for n in transaction.interfaces if n in transaction.snapshot.get("links", {})]  # when it began
-        gone = [nic.name for nic in nics if not nic.present and nic.name in there]
-        for nic in nics:
-            nic.trusted = False
-        differences: List[str] = [f"{name} is not there any more" for name in gone]
-        if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
-            rtnl.restore_foreign(transaction.snapshot, there)
-            differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
-        self.end(transaction, "rolled_back")
-        for difference in differences:
-            self.daemon.log("err", f"after the rollback: {difference}")
-        done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
-        answer = {"changed": True, "rolled_back": True, "moves": done, "differences": differences}
-        callers, self._rolling_back = self._rolling_back, []
-        for tell in callers:
-            tell(answer)
-
-    def _put_files_back(self, transaction: Transaction) -> None:
-        try:
-            with locked(self.daemon.root):
-                write_files(self.daemon.root, transaction.previous)
-            self.daemon.reconfigure(read_config(self.daemon.root))
-        except ConfigError as error:
-            self.daemon.log("err", f"the previous files could not be put back: {error}")
-
-    def _survivor_failed(self) -> None:
-        """The NIC that took over has failed and the old one is still there: better back than dark."""
-        transaction = self.open
-        if transaction is None or transaction.kind != "detach" or transaction.state not in ("prepared", "committed"):
-            return
-        for name in transaction.interfaces:
-            nic = self.runtime.nics.get(name)
-            group = self.runtime.config.group_of(name)
-            if nic is not None and nic.present and group is not None and self.runtime.group_state(group) == "failed":
-                if not transaction.force:
-                    reason = f"group {group.name} has failed meanwhile"
-                    self.daemon.loop.call_later(0, partial(self.undo, reason, in_need=True))
-                return
 
     # -- configuration with a dead-man timer
 
@@ -324,11 +224,12 @@ class Transactions:
 
     def end(self, transaction: Transaction, state: str) -> None:
         """It is over: confirmed or rolled back."""
-        self._disarm()
+        self.disarm()
         transaction.deadline = None
         if state == "confirmed" and transaction.kind == "detach":
             try:
                 self.records.write(transaction.component, self._record(transaction))
+                self.forget(transaction.card["interfaces"], but=transaction.component)
             except JournalError as error:
                 self.daemon.log("err", f"{error}; the detach stands, its record is missing")
         self.write(transaction, state, may_fail=True)
@@ -337,11 +238,17 @@ class Transactions:
         self.open = None
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
 
+    def forget(self, interfaces: List[str], but: str = "") -> None:
+        """Delete the records of components that have left with these interfaces, or come back with them."""
+        for record in self.records.all():
+            if record["component"] != but and set(record["interfaces"]) <= set(interfaces):
+                self.records.delete(record["component"])
+
     def _record(self, transaction: Transaction) -> Dict[str, Any]:
-        nics = self._nics(transaction)
+        nics = self.undoing.nics(transaction)
         return {
             "component": transaction.component,
-            "interfaces": transaction.interfaces,
+            "interfaces": transaction.card["interfaces"],
             "mac": {nic.name: nic.mac for nic in nics},
             "addresses": {
                 n: [a.cidr for a in i.addresses]
@@ -352,16 +259,18 @@ class Transactions:
             "moves": transaction.moves,
             "lost": transaction.lost,
             "time": transaction.time,
+            "card": transaction.card,
         }
 
-    def _disarm(self) -> None:
+    def disarm(self) -> None:
+        """No timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def arm(self) -> None:
         """The dead-man timer: looks at the clock that goes on in suspend."""
-        self._disarm()
+        self.disarm()
         transaction = self.open
         if transaction is None or transaction.deadline is None:
             return

@@ -13,7 +13,18 @@ from control_bed import serving
 from running import Failed, run
 
 MOVES = [{"address": "192.0.2.11", "from": "eth1", "to": "eth2"}]
-COMPONENT = {"name": "eth1", "interfaces": ["eth1"], "hardware": "none", "present": True, "reversible": True}
+COMPONENT = {
+    "name": "eth1",
+    "kind": "ethernet",
+    "interfaces": ["nosuch1"],
+    "hardware": "none",
+    "present": True,
+    "reversible": True,
+    "functions": [],
+    "slot": None,
+    "drivers": [],
+}
+NO_SLOT = {**COMPONENT, "hardware": "slot", "slot": "nosuch", "reversible": False}
 REFUSALS = [{"resource": "SUNW_network/eth1", "information": "eth1 hosts IP addresses: 192.0.2.11"}]
 QUERY = {
     "component": COMPONENT,
@@ -140,14 +151,46 @@ def test_a_busy_host_names_the_transaction_in_the_way_but_not_as_ours(
     assert (result["reason"], result["busy_with"], "transaction" in result) == ("busy", "theirs", False)
 
 
-@pytest.mark.parametrize("hardware", ["pci", "slot", "driver"])
-def test_hardware_that_cannot_be_taken_out_is_refused_first(
-    root: str, monkeypatch: pytest.MonkeyPatch, hardware: str
+@pytest.mark.parametrize("way", ["pci", "slot", "driver", "none", "auto"])
+def test_the_way_goes_with_the_question_and_what_auto_chose_is_returned(
+    root: str, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    with serving(root) as bed:
-        with pytest.raises(Failed, match="hardware=none"):
-            run(monkeypatch, "ipmp_dr", component="eth1", hardware=hardware)
-        assert bed.requests == []
+    gone = {**COMPONENT, "hardware": "pci"}  # nothing to write to, and nobody is there any more
+    answers = {"detach_query": {**QUERY, "component": gone}, "detach_prepare": {**PREPARED, "component": gone}}
+    with serving(root, detach_commit={"state": "confirmed"}, **answers) as bed:
+        for check in (True, False):
+            assert run(monkeypatch, "ipmp_dr", component="eth1", hardware=way, check=check)["hardware"] == "pci"
+        assert ops(bed) == ["detach-query", "detach-prepare", "detach-commit"]
+        assert [request["hardware"] for request in bed.requests[:2]] == [way, way]
+
+
+def test_a_hardware_step_that_fails_is_rolled_back(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    undone = {"changed": True, "rolled_back": True, "moves": [], "differences": []}
+    with serving(root, detach_prepare={**PREPARED, "component": NO_SLOT}, detach_rollback=undone) as bed:
+        with pytest.raises(Failed, match="^/sys/bus/pci/slots/nosuch/power: writing '0' failed: ") as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1", hardware="slot")
+        assert ops(bed) == ["detach-prepare", "detach-rollback"]
+        result = failure.value.result
+        assert (result["reason"], result["rolled_back"], result["hardware"]) == ("hardware", True, "slot")
+
+
+def test_a_rollback_that_fails_as_well_is_told_with_the_first_cause(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = refuse("hardware", rolled_back=False)
+    with serving(root, detach_prepare={**PREPARED, "component": NO_SLOT}, detach_rollback=broken):
+        with pytest.raises(Failed, match="writing '0' failed: .*; and one sentence$") as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1")
+        assert (failure.value.result["reason"], failure.value.result["rolled_back"]) == ("hardware", False)
+
+
+def test_attached_puts_back_what_was_taken_out(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    attached = {"changed": True, "moves": [], "messages": []}
+    gone = {**QUERY, "state": "detached", "component": {**NO_SLOT, "present": False}}
+    with serving(root, detach_query=gone, attach=attached) as bed:
+        with pytest.raises(Failed, match="power: writing '1' failed: ") as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1", state="attached")
+        assert (failure.value.result["reason"], ops(bed)) == ("hardware", ["detach-query"])
+        bed.answers["detach-query"] = {**gone, "component": NO_SLOT}
+        assert run(monkeypatch, "ipmp_dr", component="eth1", state="attached")["changed"] is True
 
 
 @pytest.mark.parametrize("name", ["ipmp_dr", "ipmp_offline", "ipmp_info"])
@@ -197,9 +240,14 @@ def test_offline_in_check_mode_says_what_would_move_and_does_nothing(
 
 def test_info_returns_what_was_gathered_and_versions(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
-    with serving(root, status=STATUS, detach_query=QUERY, transactions={"records": [], "open": None}):
+    listed = {"components": [{**COMPONENT, "state": "attached"}]}
+    records = {"records": [], "open": None}
+    with serving(root, status=STATUS, components=listed, detach_query=QUERY, transactions=records) as bed:
         result = run(monkeypatch, "ipmp_info", gather=gathered)
         assert set(gathered) < set(result)
+        (component,) = result["components"]
+        assert (component["name"], component["state"], component["allowed"]) == ("eth1", "attached", True)
+        assert [r["consumers"] for r in bed.requests if r["op"] == "detach-query"] == [False]
         (target,) = result["targets"]
         assert (target["interface"], target["mode"], target["targets"]) == ("eth1", "routes", ["192.0.2.254"])
         assert [(p["interface"], p["probe"], len(p["instances"])) for p in result["probes"]] == [

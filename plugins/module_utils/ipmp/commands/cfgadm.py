@@ -15,7 +15,7 @@ import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
 from ..client import Client, ClientError, DaemonError, DaemonUnreachable, default_root
-from ..hardware import WAYS, HardwareError, take_out
+from ..hardware import WAYS, HardwareError, put_back, take_out
 from . import listing
 
 USAGE = """\
@@ -62,7 +62,13 @@ class _Command:
         self.stdout.write(text + "\n")
 
     def configure(self, ap_id: str) -> None:
-        """Attach. Configured already: nothing to do, as on Solaris, where it is repeatable (CFA-5)."""
+        """Put it back and attach. Configured already: nothing to do, as on Solaris, where it is repeatable (CFA-5)."""
+        component = self.client.call("detach-query", component=ap_id, consumers=False)["component"]
+        if not component["present"]:
+            try:
+                put_back(component)
+            except HardwareError as error:
+                raise _Failure(LIBRARY["hardware"], f"{ap_id}: {error}") from None
         self._tell(self.client.call("attach", component=ap_id, wait_timeout=ATTACH_WAIT))
 
     def unconfigure(self, ap_id: str) -> None:
@@ -79,15 +85,15 @@ class _Command:
         )
         transaction = prepared["transaction"]
         try:
-            way = prepared["component"]["hardware"] if self.hardware == "auto" else self.hardware
-            take_out({**prepared["component"], "hardware": way})
+            take_out(prepared["component"])
             self.client.call("detach-commit", transaction=transaction)
         except (HardwareError, ClientError, KeyboardInterrupt) as error:
             raise self._rolled_back(ap_id, transaction, error) from None
         self._tell(prepared)
 
     def _ask(self, ap_id: str) -> None:
-        lost = self.client.call("detach-query", component=ap_id, force=True, peer=_peer())["lost"]
+        asked = {"component": ap_id, "force": True, "peer": _peer(), "hardware": self.hardware, "consumers": False}
+        lost = self.client.call("detach-query", **asked)["lost"]
         if not lost:
             return
         answer = "no"
@@ -141,12 +147,12 @@ def main(
     try:
         _check(command, given, ap_ids)
         if "-c" not in given:
-            return _list(client, ap_ids, "-v" in given, stdout)
+            return _list(client, ap_ids, "-v" in given, "-a" in given, stdout)
     except (_Failure, ClientError) as error:
         return _report(error, "", stderr)
     do: Callable[[str], None] = {"configure": command.configure, "unconfigure": command.unconfigure}[given["-c"]]
     codes = []
-    for ap_id in ap_ids:
+    for ap_id in map(listing.component, ap_ids):
         try:
             do(ap_id)
         except (_Failure, ClientError) as error:
@@ -176,12 +182,13 @@ def _check(command: _Command, given: Dict[str, str], ap_ids: Sequence[str]) -> N
             raise _Failure(INVALID, f"-o takes hardware=auto, {', '.join(WAYS)}", WRONG_USE)
 
 
-def _list(client: Client, ap_ids: Sequence[str], verbose: bool, stdout: TextIO) -> int:
-    points = listing.points(client.call("status"), client.call("transactions")["records"])
+def _list(client: Client, ap_ids: Sequence[str], verbose: bool, every: bool, stdout: TextIO) -> int:
+    points = listing.points(client.call("status"), client.call("components")["components"])
     for ap_id in ap_ids:
         if all(point.ap_id != ap_id for point in points):
             raise _Failure(LIBRARY["unknown"], ap_id)
-    lines = listing.lines([p for p in points if not ap_ids or p.ap_id in ap_ids], verbose)
+    chosen = [p for p in points if (p.ap_id in ap_ids if ap_ids else every or not p.dynamic)]
+    lines = listing.lines(chosen, verbose)
     stdout.write("\n".join(lines) + "\n")
     return OK
 

@@ -1,0 +1,158 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which component is meant, and what ``detach`` has to know of it: gathered from sysfs, kernel, runtime and records."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from . import detach
+from .arguments import Args, Denial, text
+from .components import Component, ComponentError, Sysfs
+from .daemon import Daemon
+from .hardware import WAYS
+from .journal import JournalError
+from .runtime import Nic, Runtime
+from .transactions import Transactions
+
+
+class Meant(NamedTuple):
+    """A component as it is now, or, detached, as it was when it went."""
+
+    about: Component
+    nics: List[Nic]
+
+    @property
+    def card(self) -> Dict[str, Any]:
+        """COMPONENT of the control protocol."""
+        return self.about.as_dict()
+
+    @property
+    def detached(self) -> bool:
+        """All of it?"""
+        return all(nic.detached for nic in self.nics)
+
+
+class Inquiry:
+    """Changes nothing."""
+
+    def __init__(self, daemon: Daemon, transactions: Transactions, sysfs: str = "/sys") -> None:
+        self.daemon, self.transactions, self.sysfs = daemon, transactions, sysfs
+
+    def meant(self, args: Args) -> Meant:
+        """The component that the arguments name, with the way in which it is to be taken out; Denial."""
+        name, way = text(args, "component"), args.get("hardware") or "auto"
+        runtime, links = self.daemon.runtime, self.daemon.kernel.links
+        if way not in ("auto", *WAYS):
+            raise Denial("invalid", f"'hardware' has to be auto, {', '.join(WAYS)}, not {way!r:.40}")
+        must_know_files(runtime, name)
+        try:
+            found = Sysfs(links, self.sysfs).component(name, way)
+        except ComponentError as error:
+            raise Denial("hardware", str(error)) from error
+        left = self._left(found.name if found else name)
+        if left is not None and (found is None or set(found.interfaces) <= set(left.interfaces)):
+            return Meant(left, [runtime.nics.get(n) or self._stranger(n, detached=True) for n in left.interfaces])
+        if found is None and name in runtime.nics:
+            found = Component(name, (name,), "none", present=False)
+        if found is None:
+            raise Denial("unknown", f"there is no interface or component {name}", "unknown-interface")
+        return Meant(found, [runtime.nics.get(n) or self._stranger(n) for n in found.interfaces])
+
+    def all(self) -> List[Meant]:
+        """Every component of the host, those that have left included."""
+        runtime, links = self.daemon.runtime, self.daemon.kernel.links
+        found = {c.name: c for c in Sysfs(links, self.sysfs).all()}
+        for name in runtime.nics:
+            found.setdefault(name, Component(name, (name,), "none", present=False))
+        left = {card["name"]: self._as_left(card) for card in self._cards()}
+        return [
+            Meant(c, [runtime.nics.get(n) or self._stranger(n, detached=c.name in left) for n in c.interfaces])
+            for c in {**found, **left}.values()
+        ]
+
+    # -- what has left
+
+    def _cards(self) -> List[Dict[str, Any]]:
+        """COMPONENT of each one that is detached, by a transaction that is open or by one that is confirmed."""
+        try:
+            cards = [record["card"] for record in self.transactions.records.all() if "card" in record]
+        except JournalError as error:
+            self.daemon.log("err", str(error))
+            cards = []
+        opened = self.transactions.open
+        if opened is not None and opened.kind == "detach" and opened.handed_over:
+            cards.append(opened.card)
+        return cards
+
+    def _left(self, name: str) -> Optional[Component]:
+        """The detached component of that name, else the one that took the interface of that name along."""
+        cards = self._cards()
+        by_name = [c for c in cards if c["name"] == name]
+        return next((self._as_left(c) for c in (*by_name, *(c for c in cards if name in c["interfaces"]))), None)
+
+    def _as_left(self, card: Dict[str, Any]) -> Component:
+        known = {k: card[k] for k in ("name", "kind", "hardware", "slot")}
+        return Component(
+            **known,
+            interfaces=tuple(card["interfaces"]),
+            functions=tuple(card["functions"]),
+            drivers=tuple((driver, device) for driver, device in card["drivers"]),
+            present=all(name in self.daemon.kernel.links for name in card["interfaces"]),
+            altnames=tuple(card["altnames"]),
+            macs=tuple(card["macs"].items()),
+        )
+
+    def _stranger(self, name: str, *, detached: bool = False) -> Nic:
+        """A NIC that no file names."""
+        link = self.daemon.kernel.links.get(name)
+        present, index, mtu = (True, link.ifindex, link.mtu) if link is not None else (False, 0, 0)
+        return Nic(name, present=present, ifindex=index, mtu=mtu, detached=detached)
+
+    # -- the verdict
+
+    def verdict(self, meant: Meant) -> detach.Verdict:
+        """May it go?"""
+        runtime, links = self.daemon.runtime, self.daemon.kernel.links
+        held: Dict[int, List[str]] = {}
+        for address in self.daemon.requests.dump_addresses():
+            if not address.ip.startswith("fe80:"):
+                held.setdefault(address.ifindex, []).append(address.ip)
+        names = tuple(nic.name for nic in meant.nics)
+        leavers = []
+        for nic in meant.nics:
+            link = links.get(nic.name)
+            index = link.ifindex if link is not None else -1
+            leavers.append(
+                detach.Leaver(
+                    nic.name,
+                    nic.group,
+                    nic.usable,
+                    tuple(held.get(index, ())),
+                    self.daemon.kernel.name_of(link.master) if link is not None else None,
+                    tuple(
+                        k.name for k in links.values() if k.parent == index and k.kind in ("vlan", "macvlan", "ipvlan")
+                    ),
+                )
+            )
+        survivors = {
+            g.name: [i.name for i in g.interfaces if i.name not in names and runtime.nics[i.name].usable]
+            for g in runtime.config.groups
+        }
+        return detach.judge(leavers, survivors, runtime.hosting, runtime.placed(without=names))
+
+
+def shown(meant: Meant) -> Dict[str, Any]:
+    """COMPONENT with its ``state``."""
+    return {**meant.card, "state": "detached" if meant.detached else "attached"}
+
+
+def must_know_files(runtime: Runtime, name: str) -> None:
+    """After a start with wrong files nobody knows what a NIC is for."""
+    if runtime.suspended:
+        raise Denial(
+            "state",
+            f"nothing is known of {name} while the files are wrong: {runtime.files_error}; "
+            "mend them, then 'systemctl reload ipmp'",
+        )

@@ -1,0 +1,178 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back from an open transaction: hardware, files, addresses; then the kernel is compared with the snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
+
+from . import health, rtnl
+from . import loop as loops
+from .aside import aside
+from .daemon import Daemon
+from .files import locked, read_config, write_files
+from .hardware import put_back
+from .model import ConfigError
+from .placement import moves
+from .runtime import Nic, Runtime
+
+if TYPE_CHECKING:
+    from .transactions import Transaction, Transactions
+
+ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the proof's own limit
+HARDWARE_WAIT = 30.0  # s for the interfaces of a card that was put back; udev renames them meanwhile
+
+Hosting = Mapping[str, Optional[str]]
+
+
+class Undoing:
+    """``undo`` and what calls for it. The transaction is ended by it, one way or the other."""
+
+    def __init__(self, transactions: Transactions, daemon: Daemon) -> None:
+        self.transactions, self.daemon = transactions, daemon
+        self._callers: List[Callable[[Dict[str, Any]], None]] = []
+
+    @property
+    def runtime(self) -> Runtime:
+        """The daemon's."""
+        return self.daemon.runtime
+
+    def undo(
+        self, reason: str, tell: Optional[Callable[[Dict[str, Any]], None]] = None, *, in_need: bool = False
+    ) -> None:
+        """Restore what was before the open transaction; tell gets the answer when it is home and compared.
+
+        in_need: nobody could confirm, or the survivor has failed. Then a NIC that worked before is not asked to
+        prove its path through a sibling that may be the very reason.
+        """
+        transaction = self.transactions.open
+        if transaction is None:
+            return
+        if tell is not None:
+            self._callers.append(tell)
+        if transaction.state == "rolling-back":
+            return
+        self.transactions.disarm()
+        transaction.reason = reason
+        self.transactions.write(transaction, "rolling-back", may_fail=True)
+        self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
+        before = dict(self.runtime.hosting)
+        if transaction.handed_over and transaction.hardware != "none":
+            self._hardware_back(transaction, before, in_need)
+        else:
+            self._bring_home(transaction, before, in_need)
+
+    # -- hardware
+
+    def _hardware_back(self, transaction: Transaction, before: Hosting, in_need: bool) -> None:
+        """Whether or not the caller has taken it out. Where it does not come back, it stays detached."""
+        missing = partial(self._missing, transaction)
+
+        def waited(held: bool) -> None:
+            if held:
+                self._bring_home(transaction, before, in_need)
+            else:
+                left = ", ".join(missing())
+                self._stays_detached(transaction, f"{left} did not come back within {HARDWARE_WAIT:.0f} s")
+
+        def written(problem: Optional[Exception]) -> None:
+            if problem is None or not missing():
+                self.daemon.wait(HARDWARE_WAIT, lambda: not missing(), waited)
+            else:
+                self._stays_detached(transaction, str(problem))
+
+        aside(self.daemon.loop, partial(put_back, transaction.card), written)
+
+    def _missing(self, transaction: Transaction) -> List[str]:
+        """Interfaces of the component that were there before and are not now."""
+        before = transaction.snapshot.get("links", {})
+        return [n for n in transaction.card["interfaces"] if n in before and n not in self.daemon.kernel.links]
+
+    def _stays_detached(self, transaction: Transaction, problem: str) -> None:
+        """Better detached, with every address on a survivor, than half way back."""
+        self.daemon.log("err", f"{transaction.component} could not be put back, so it stays detached: {problem}")
+        transaction.reason += f"; but it could not be put back: {problem}"
+        self.transactions.end(transaction, "confirmed")
+        self._answer({"changed": True, "rolled_back": False, "moves": [], "differences": [], "hardware": problem})
+
+    # -- addresses
+
+    def _bring_home(self, transaction: Transaction, before: Hosting, in_need: bool) -> None:
+        if transaction.kind == "apply":
+            self._put_files_back(transaction)
+        nics = self.nics(transaction)
+        for nic in nics:
+            if nic.detached:
+                nic.detached = False
+                nic.health = replace(health.Health(), failures=nic.health.failures)
+                nic.trusted = in_need and transaction.failed.get(nic.name) is False
+                if nic.present and nic.group and not nic.trusted:
+                    nic.health = health.suspect(nic.health, loops.now())
+            nic.leaving = False
+        self.runtime.wishes.update(
+            {ip: n for ip, n in transaction.hosting.items() if n in transaction.interfaces and n}
+        )
+        self.daemon.settle("rollback")
+        there = [nic for nic in nics if nic.present]
+
+        def home() -> bool:
+            owed = {ip for ip, n in transaction.hosting.items() if n in {nic.name for nic in there}}
+            return all(self.runtime.hosting.get(ip) == transaction.hosting[ip] for ip in owed) and all(
+                not nic.health.waiting for nic in there
+            )
+
+        self.daemon.wait(ROLLBACK_WAIT, home, lambda _held: self._restored(transaction, before))
+
+    def _restored(self, transaction: Transaction, before: Hosting) -> None:
+        nics = self.nics(transaction)
+        there = [n for n in transaction.interfaces if n in transaction.snapshot.get("links", {})]  # when it began
+        gone = [nic.name for nic in nics if not nic.present and nic.name in there]
+        for nic in nics:
+            nic.trusted = False
+        differences: List[str] = [f"{name} is not there any more" for name in gone]
+        if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
+            rtnl.restore_foreign(transaction.snapshot, there)
+            differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
+        self.transactions.end(transaction, "rolled_back")
+        for difference in differences:
+            self.daemon.log("err", f"after the rollback: {difference}")
+        done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
+        self._answer({"changed": True, "rolled_back": True, "moves": done, "differences": differences})
+
+    def _answer(self, answer: Dict[str, Any]) -> None:
+        callers, self._callers = self._callers, []
+        for tell in callers:
+            tell(answer)
+
+    def nics(self, transaction: Transaction) -> List[Nic]:
+        """Those of its interfaces that we know of."""
+        return [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
+
+    def _put_files_back(self, transaction: Transaction) -> None:
+        try:
+            with locked(self.daemon.root):
+                write_files(self.daemon.root, transaction.previous)
+            self.daemon.reconfigure(read_config(self.daemon.root))
+        except ConfigError as error:
+            self.daemon.log("err", f"the previous files could not be put back: {error}")
+
+    # -- in need
+
+    def survivor_failed(self) -> None:
+        """If the NIC that took over has failed and the old one can come back: better back than dark."""
+        transaction = self.transactions.open
+        if transaction is None or transaction.kind != "detach" or transaction.state not in ("prepared", "committed"):
+            return
+        for name in transaction.interfaces:
+            nic = self.runtime.nics.get(name)
+            group = self.runtime.config.group_of(name)
+            if nic is None or group is None or self.runtime.group_state(group) != "failed":
+                continue
+            can_return = nic.present or (transaction.hardware != "none" and transaction.card["reversible"])
+            if can_return and not transaction.force:
+                reason = f"group {group.name} has failed meanwhile"
+                self.daemon.loop.call_later(0, partial(self.undo, reason, in_need=True))
+                return
