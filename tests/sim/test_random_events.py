@@ -239,11 +239,14 @@ def test_when_all_is_well_again_every_address_is_home(config: Config, events: Li
         host.voice(nic)
     host.desert(False)
     host.wait(300)
-    assert all(n.state in ("ok", "unknown") for n in host.runtime.grouped()), watch.believed()
+    # What probes have failed stays so while there is nobody to ask (TST-9).
+    unasked = {n.name for n in host.runtime.grouped() if not n.probed and (n.health.probes_lost or n.health.group_lost)}
+    fit = {n.name for n in host.runtime.grouped() if n.state in ("ok", "unknown")}
+    assert fit == {n.name for n in host.runtime.grouped()} - unasked, watch.believed()
     for group in host.runtime.config.groups:
         if host.runtime.config.failback(group):
             for owner, address in group.data_addresses:
-                if not owner.standby:
+                if not owner.standby and owner.name in fit:
                     assert host.runtime.hosting[address.ip] == owner.name, watch.believed()
     watch.check()
 
