@@ -213,6 +213,23 @@ def test_a_nic_that_was_silent_at_start_has_time(bed: Bed) -> None:
     bed.log.wait(FAILED.format("eth1"), limit=5)
 
 
+def test_probes_that_waited_for_a_mac_address_do_not_slow_the_group_down(bed: Bed) -> None:
+    """The kernel keeps them until it knows the router's, and sends them at once: all answers but the last are late."""
+    bed.reset()
+    bed.drop(f"iifname {bed.nic('eth1').port} ether type arp")
+    bed.write(files(4), groups=targets(bed, 4), defaults=detection_time(100))
+    bed.run_daemon()
+    eventually(lambda: lost(bed, "eth1") >= 30, "30 probes are lost")
+    bed.pass_all()
+    with Capture(bed.host, "eth1") as wire:
+        first = wire.wait(asks).at
+        probes_are_answered(bed, count=20)
+    burst = wire.all(lambda f: asks(f) and f.at < first + 0.010)
+    assert len(burst) >= 10, "the kernel did not keep them"
+    assert bed.status()["groups"][0]["failure_detection_time"] == 100
+    assert not [text for text in bed.log.texts() if "Cannot meet" in text]
+
+
 # ---- what probes are like
 
 
