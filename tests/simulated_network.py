@@ -66,7 +66,8 @@ class Network:
         self, *groups: WatchedGroup, seed: int = 1, own: FrozenSet[str] = frozenset(), lag: float = 0.0
     ) -> None:
         self.rng = random.Random(seed)
-        self.detector = Detector(random.Random(seed + 1), itertools.count(1 << 40).__next__)
+        nonces = random.Random(seed + 2)
+        self.detector = Detector(random.Random(seed + 1), lambda: nonces.getrandbits(64))
         self.now = START
         self.lag = lag  # s that we come later than we should, at most
         self.answers: Dict[str, Callable[[str], Optional[float]]] = {}
@@ -152,7 +153,7 @@ class Network:
 
     def _round(self) -> None:
         for send in self.detector.run(self.now):
-            assert send.nonce > 0 and 0 <= send.sequence < 1 << 16, send
+            assert 0 <= send.nonce < 1 << 64 and 0 <= send.sequence < 1 << 16, send
             if send.nic in self.mute:
                 continue
             error = send.nic in self.broken

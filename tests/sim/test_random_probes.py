@@ -24,6 +24,7 @@ from hypothesis.strategies import DrawFn
 from simulated_network import Network, Sent, group, nic
 
 from ipmp.detection import Detector
+from ipmp.health import Note
 from ipmp.probing import MULTICAST, RTT_ONLY, UNICAST, Orders, Reply, Verdict, Watched, WatchedGroup
 
 pytestmark = pytest.mark.sim
@@ -120,7 +121,10 @@ class Observed(Network):
     # what must hold
 
     def told(self) -> str:
-        return "\n" + "\n".join([*self.history, *(f"  {f.at:.3f} {f.finding}" for f in self.found[-12:])])
+        told = [f for f in self.found if not isinstance(f.finding, Note)][-16:]
+        heard = [f"{ip} in {takes('eth1')} s" for ip, takes in self.answers.items()]
+        lines = [*map(str, self.groups), f"answering: {', '.join(heard)}", *self.history]
+        return "\n" + "\n".join([*lines, *(f"  {f.at:.3f} {f.finding}" for f in told)])
 
     def member(self, name: str) -> Tuple[WatchedGroup, Watched]:
         ((one, watched),) = [(g, n) for g in self.groups for n in g.nics if n.name == name]
@@ -146,7 +150,7 @@ class Observed(Network):
             assert len([n for n in one.nics if n.online and n.tests]) > 1, f"{verdict} of one NIC{self.told()}"
             for name in running:
                 age = self.now - self.latest_answer(name)
-                assert age >= 2.5 * self.fastest - SMALL, f"{verdict}, but {name} is answered{self.told()}"
+                assert age >= 4.5 * self.fastest - SMALL, f"{verdict}, but {name} is answered{self.told()}"
             for member in one.nics:
                 self.answers_since_failure[member.name] = 0
         elif self.member(verdict.name)[1].tests:
@@ -317,7 +321,7 @@ def test_every_verdict_is_true_and_none_is_missing(
         go_on(network, wait)
 
 
-@BOUNDED
+@settings(BOUNDED, max_examples=1 + SCHEDULES // 5)  # each takes minutes of simulated time
 @given(networks(SLOW), SCHEDULE, st.booleans())
 def test_nothing_flaps_once_all_is_quiet(
     network: Observed, schedule: List[Tuple[Tuple[str, Any], float]], healed: bool

@@ -398,7 +398,7 @@ def test_accidental_loss_before_all_falls_silent_condemns_nobody() -> None:
     for seed in range(60):
         network = two(seed)
         network.answers[R] = lambda name: None if name == "eth1" else 0.0005
-        network.run(network.rng.uniform(0.5, 1.4) * P)  # none, one or two probes of eth1 are lost, eth2 is well
+        network.run(network.rng.uniform(0.5, 3.4) * P)  # at most four probes of eth1 are lost, eth2 is well
         network.silent |= {"eth1", "eth2"}
         network.run(3)
         assert network.verdicts == [("group-failed", "g")], seed
@@ -442,6 +442,29 @@ def test_silence_begins_with_the_last_family() -> None:
     network.silent |= {"eth1", "eth2"}
     network.run(2)
     assert network.verdicts == [("group-failed", "g")]
+
+
+def test_member_that_was_never_answered_is_no_witness_either_way() -> None:
+    """GRP-4, PRB-7: nobody waits until its quiet period is over."""
+    network = Network(group(nic(1), nic(2), routers=[R]))
+    network.answers[R] = lambda name: 0.0005 if name == "eth1" else None
+    network.run(3)
+    network.silent.add("eth1")
+    network.run(7.5 * P)
+    assert network.verdicts == [("group-failed", "g")]
+
+
+def test_dead_targets_do_not_make_a_single_nic_of_a_silent_group() -> None:
+    """GRP-4, stricter: with four of five routers dead only each fifth probe says anything."""
+    for seed in range(40):
+        network = Network(group(nic(1), nic(2), routers=[R, *HOSTS[:4]]), seed=seed)
+        network.host(R, *HOSTS[:4])
+        network.run(12 * P)
+        network.answers = {R: network.answers[R]}
+        network.run(network.rng.uniform(0, 20) * P)
+        network.silent |= {"eth1", "eth2"}
+        network.run(3)
+        assert network.verdicts == [("group-failed", "g")], seed
 
 
 def test_last_nic_to_fail_fails_the_group() -> None:

@@ -57,6 +57,27 @@ def test_one_outlier_changes_nothing() -> None:
     assert not estimate.take(3000, INTERVAL)  # the one before is forgotten
 
 
+def test_outliers_that_come_together_are_one() -> None:
+    """The kernel held the probes back until it knew where to send them, and then sent all of them at once."""
+    estimate = fed(10)
+    assert not estimate.take(3000, INTERVAL)
+    assert not estimate.take(2500, INTERVAL, together=True)
+    assert estimate.critical == 30
+    assert not fed(10, 10).take(3000, INTERVAL, together=True)
+    assert estimate.take(2500, INTERVAL)
+    assert estimate.critical is not None and estimate.critical > INTERVAL
+
+
+def test_quick_answers_lift_nothing_above_the_interval() -> None:
+    """Jacobson's deviation rises when times become much shorter."""
+    estimate = fed(450)
+    assert estimate.critical == 1350
+    for _ in range(20):
+        assert estimate.take(0.1, INTERVAL)
+        assert estimate.critical is not None and estimate.critical <= INTERVAL
+    assert estimate.critical < 700
+
+
 def test_second_outlier_in_a_row_brings_in_the_first() -> None:
     """RTT-3: both are folded in, in their order."""
     estimate = fed(10)

@@ -290,8 +290,10 @@ class Detector:
         history.ack(probe)
         target = probe.target
         if probe.number > target.newest:
-            target.newest = probe.number
-            if not instance.nic.failed and target.rtt.take(_took(probe.sent, reply), instance.nic.group.interval):
+            interval = instance.nic.group.interval
+            together = (reply.received - target.heard) * 1000 < interval / 4  # probes leave half an interval apart
+            target.newest, target.heard = probe.number, reply.received
+            if not instance.nic.failed and target.rtt.take(_took(probe.sent, reply), interval, together):
                 self._adapt(instance, target, now)
         if self.seen_wanted:
             self._findings.show(instance, probe, reply, self.epoch)

@@ -11,6 +11,7 @@ from typing import Deque, List, Optional, Set
 from .targets import ACTIVE, Target
 
 RING = 52  # 10 repairs x 5 targets + 2
+NEVER = float("-inf")
 # UNSENT: the kernel has not taken it. FORGOTTEN: it never did, or we were too late to judge. Else Solaris' numbers.
 UNSENT, OPEN, ACKED, LOST, FORGOTTEN = range(5)
 
@@ -47,12 +48,12 @@ class History:
         self._probes: Deque[Probe] = deque(maxlen=RING)
         self.number = 1  # of the next probe (PKT-1)
         self.proof_from = 1  # older probes do not help to repair
-        self.last_success = float("-inf")  # when the newest answered probe was sent
+        self.last_success = NEVER  # when the newest answered probe was sent
 
     def clear(self) -> None:
         """Nothing that was sent before counts any more."""
         self._probes.clear()
-        self.last_success = float("-inf")
+        self.last_success = NEVER
 
     def add(self, target: Target, nonce: int, started: float) -> Probe:
         """The next probe, not yet sent."""

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from typing import List, NamedTuple, Optional
 
-from .history import LOST
+from .history import LOST, NEVER
 from .targets import ACTIVE, Target
 from .watched import Instance, Nic
 
 FAILS = 5  # NUM_PROBE_FAILS
 REPAIRS = 10  # NUM_PROBE_REPAIRS
-SOLID = 3  # lost probes that are no accident any more
 
 NIC_FAILED, GROUP_FAILED, NIC_REPAIRED = "nic-failed", "group-failed", "nic-repaired"
 
 
 class Silence(NamedTuple):
-    """Since when nobody has answered a NIC: when the first and the ``SOLID``th lost probe went out."""
+    """Since when nobody has answered a NIC: when the first and the fifth lost probe went out."""
 
     first: float
-    solid: float
+    fifth: float
 
 
 def verdict(instance: Instance, now: float) -> Optional[str]:
@@ -60,30 +59,23 @@ def _silence(nic: Nic, now: float) -> Optional[Silence]:
         streak = instance.history.streak()
         if len(streak) < FAILS or now < instance.quiet_until or instance.history.answering():
             return None
-        found.append(Silence(streak[-1].sent, streak[-SOLID].sent))
+        found.append(Silence(streak[-1].sent, streak[-FAILS].sent))
     # It began when the last family fell silent.
-    return Silence(max(s.first for s in found), max(s.solid for s in found)) if found else None
+    return Silence(max(s.first for s in found), max(s.fifth for s in found)) if found else None
 
 
 def _blame(nic: Nic, silence: Silence) -> Optional[str]:
     """A silent NIC: is it alone in that (GRP-1, GRP-2, GRP-4)? None: too early to tell.
 
-    Solaris takes any success of another member after the first lost probe as a sign that the group is well. One
-    probe lost by accident just before everything falls silent would then condemn a single NIC. So the success has to
-    be later than the third lost probe; a member that has had one in between is waited for until it has answered again
-    or has lost three itself, which is within the same 7.5 P.
+    Solaris takes any success of another member after the first lost probe as a sign that the group is well. A probe
+    or two that were lost before everything falls silent, by accident or to a dead target, would then condemn a single
+    NIC. So the success has to be later than the fifth lost probe. One between the first and the fifth makes us wait:
+    that member is heard again, or the last to fall silent, and then it is for the group. All that within 7.5 P.
     """
     others = [n for n in nic.group.nics.values() if n is not nic and n.capable]
     if not nic.group.name or not others:
         return NIC_FAILED
-    unclear = False
-    for other in others:
-        if other.failed:
-            continue
-        for instance in other.instances.values():
-            history = instance.history
-            if history.last_success > silence.solid:
-                return NIC_FAILED
-            if history.last_success > silence.first and len(history.streak()) < SOLID:
-                unclear = True
-    return None if unclear else GROUP_FAILED
+    latest = max((i.history.last_success for n in others if not n.failed for i in n.instances.values()), default=NEVER)
+    if latest > silence.fifth:
+        return NIC_FAILED
+    return None if latest > silence.first else GROUP_FAILED

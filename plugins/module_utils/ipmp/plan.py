@@ -331,7 +331,7 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
     changed = {
         k: r
         for k, r in target.routes.items()
-        if not _same_route(observed.routes.get(k), r) and (not k.anchor or k.dst in hosted or k in observed.routes)
+        if not _same_route(observed.routes.get(k), r) and (not k.anchor or k.dst in hosted)
     }
     plan += [SetRoute(k, r) for k, r in sorted(changed.items(), key=_route_order) if k.anchor]
 

@@ -28,18 +28,23 @@ class Estimate:
         self.critical: Optional[float] = None
         self._deferred: Optional[float] = None
 
-    def take(self, sample: float, interval: float) -> bool:
+    def take(self, sample: float, interval: float, together: bool = False) -> bool:
         """One answer to a probe; says whether the estimate is another now.
 
         A sample that would lift ``critical`` above the interval is put aside until the next one does so as well
-        (RTT-3); so a single outlier changes nothing.
+        (RTT-3); so a single outlier changes nothing. Two differences from Solaris: answers that come ``together`` with
+        the one before count as one, since something had held them up that is over, such as the search for a MAC
+        address; and an answer that was quicker than the average lifts nothing above the interval.
         """
         if sample > LONGEST * interval:
             return False
         average, deviation = self._with(sample)
-        if average + 4 * deviation <= interval:
+        quick = self.average is not None and sample <= self.average
+        if quick and average + 4 * deviation > interval:
+            deviation = self._calmed(average, deviation)
+        if quick or average + 4 * deviation <= interval:
             self._deferred = None
-        elif self._deferred is None:
+        elif self._deferred is None or together:
             self._deferred = sample
             return False
         else:
@@ -50,16 +55,12 @@ class Estimate:
         return True
 
     def lower(self, sample: float) -> bool:
-        """One answer to an RTT-only probe: good news or none (FDT-2); says whether it was.
-
-        Times that have become much shorter raise the deviation at first; the average may sink meanwhile, but
-        ``critical`` does not rise.
-        """
+        """One answer to an RTT-only probe: good news or none (FDT-2); says whether it was."""
         if self.average is None or self.critical is None:
             return False
         average, deviation = self._with(sample)
         if sample <= self.average:
-            deviation = min(deviation, (self.critical - average) / 4)
+            deviation = self._calmed(average, deviation)
         elif average + 4 * deviation >= self.critical:
             return False
         self._set(average, deviation)
@@ -70,6 +71,10 @@ class Estimate:
             return sample, sample / 2
         error = sample - self.average
         return max(0.0, self.average + error / 8), self.deviation + (abs(error) - self.deviation) / 4
+
+    def _calmed(self, average: float, deviation: float) -> float:
+        """Times that have become much shorter raise the deviation at first; ``critical`` shall not rise for that."""
+        return deviation if self.critical is None else min(deviation, (self.critical - average) / 4)
 
     def _set(self, average: float, deviation: float) -> None:
         self.average, self.deviation, self.critical = average, deviation, average + 4 * deviation

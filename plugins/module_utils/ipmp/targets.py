@@ -19,12 +19,13 @@ ACTIVE, UNUSED, SLOW, DEAD, GONE = range(5)
 class Target:
     """One address and what is known of it. Times are seconds of the monotonic clock."""
 
-    __slots__ = ("address", "newest", "rtt", "since", "state")
+    __slots__ = ("address", "heard", "newest", "rtt", "since", "state")
 
     def __init__(self, address: str, now: float) -> None:
         self.address, self.state, self.since = address, UNUSED, now
         self.rtt = Estimate()
         self.newest = 0  # number of the newest probe that it answered (RTT-2)
+        self.heard = float("-inf")  # when that answer came
 
     def become(self, state: int, now: float) -> None:
         """Change the state and remember when."""

@@ -183,9 +183,9 @@ def nowhere(bed: Bed, ip: str) -> None:
 @pytest.mark.oracle(
     "T109", deviates="the standby serves without ceasing to be one, so that it is inactive again when the NIC has come"
 )
-def test_of_two_siblings_the_standby_is_chosen_and_active(bed: Bed) -> None:
+def test_of_all_siblings_the_standby_is_chosen_and_active(bed: Bed) -> None:
     files = {"hostname.eth1": OWNER, "hostname.eth2": f"{B1}/24 group g up\n", "hostname.eth3": STANDBY}
-    boot(bed, files, "eth1")
+    boot(bed, {**files, "hostname.eth4": EMPTY}, "eth1")
     assert console(bed) == [PLUMB4.format("eth1"), MOVING4.format("eth1 (moved to eth3)")]
     assert bed.hosting() == {A1: "eth3", B1: "eth2"}
     assert bed.flags("eth3") == ["STANDBY"]
@@ -195,14 +195,13 @@ def test_of_two_siblings_the_standby_is_chosen_and_active(bed: Bed) -> None:
 
 
 @pytest.mark.oracle("T110", deviates=SEMICOLON)
-@pytest.mark.parametrize("group", ["", "group g\n"])
-def test_an_address_that_dhcp_would_bring_goes_nowhere(bed: Bed, group: str) -> None:
-    files = {"hostname.eth1": group, "dhcp.eth1": "", "hostname.eth2": f"{B1}/24 group g up\n"}
-    boot(bed, files, "eth1")
+def test_an_address_that_dhcp_would_bring_goes_nowhere(bed: Bed) -> None:
+    files = {"hostname.eth1": "", "hostname.eth3": "group g\n", "hostname.eth2": f"{B1}/24 group g up\n"}
+    boot(bed, {**files, "dhcp.eth1": "", "dhcp.eth3": ""}, "eth1", "eth3")
     assert console(bed) == [
-        PLUMB4.format("eth1"),
-        "Failed to configure IPv4 DHCP interface(s): eth1",
-        MOVING4.format("eth1 (moved to eth2)" if group else NOBODY.format("eth1")),
+        PLUMB4.format("eth1 eth3"),
+        "Failed to configure IPv4 DHCP interface(s): eth1 eth3",
+        MOVING4.format(NOBODY.format("eth1") + " eth3 (moved to eth2)"),
     ]
     assert bed.hosting() == {B1: "eth2"}
 
@@ -271,4 +270,11 @@ def test_a_sibling_without_carrier_is_chosen_where_there_is_no_better_one(bed: B
     assert bed.hosting() == {A1: "eth2"}
     bed.nic("eth3").plug()
     bed.log.wait("Successfully failed over from NIC eth2 to NIC eth3")
+    assert bed.hosting() == {A1: "eth3"}
+
+
+def test_a_sibling_with_carrier_is_chosen_before_one_without(bed: Bed) -> None:
+    bed.nic("eth2").pull()
+    boot(bed, {"hostname.eth1": OWNER, "hostname.eth2": STANDBY, "hostname.eth3": EMPTY}, "eth1")
+    assert console(bed) == [PLUMB4.format("eth1"), MOVING4.format("eth1 (moved to eth3)")]
     assert bed.hosting() == {A1: "eth3"}

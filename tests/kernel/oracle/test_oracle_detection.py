@@ -15,6 +15,7 @@ import pytest
 from bed import Bed, eventually
 from capture import IPV6, Capture, Frame
 from echoer import Echoer
+from forger import Forger, Late, forged_and_replayed
 
 from lab import Host
 
@@ -212,6 +213,23 @@ def test_a_nic_that_was_silent_at_start_has_time(bed: Bed) -> None:
     bed.log.wait(FAILED.format("eth1"), limit=5)
 
 
+def test_probes_that_waited_for_a_mac_address_do_not_slow_the_group_down(bed: Bed) -> None:
+    """The kernel keeps them until it knows the router's, and sends them at once: all answers but the last are late."""
+    bed.reset()
+    bed.drop(f"iifname {bed.nic('eth1').port} ether type arp")
+    bed.write(files(4), groups=targets(bed, 4), defaults=detection_time(100))
+    bed.run_daemon()
+    eventually(lambda: lost(bed, "eth1") >= 30, "30 probes are lost")
+    bed.pass_all()
+    with Capture(bed.host, "eth1") as wire:
+        first = wire.wait(asks).at
+        probes_are_answered(bed, count=20)
+    burst = wire.all(lambda f: asks(f) and f.at < first + 0.010)
+    assert len(burst) >= 10, "the kernel did not keep them"
+    assert bed.status()["groups"][0]["failure_detection_time"] == 100
+    assert not [text for text in bed.log.texts() if "Cannot meet" in text]
+
+
 # ---- what probes are like
 
 
@@ -234,3 +252,60 @@ def test_probes_leave_with_hop_limit_1_from_their_address_through_their_nic(bed:
         assert {target for _, target, _ in probes} == {HOST, HOST6, "224.0.0.1", "ff02::1"}
         assert {ttl for _, _, ttl in probes} == {1}
         assert {f.source_mac for f in wire.all(asks)} == {bed.nic(nic).mac}
+
+
+# ---- who is believed
+
+
+def drop_answers(bed: Bed, nic: str, family: int) -> None:
+    """The router's answers, and nothing else, reach this card no more."""
+    what = "ip protocol icmp" if family == 4 else "icmpv6 type echo-reply"
+    bed.drop(f"oifname {bed.nic(nic).port} ether saddr {bed.nic('r0', bed.router).mac} {what}")
+
+
+def unknown(bed: Bed, nic: str) -> int:
+    return sum(int(instance["unknown"]) for instance in bed.interface(nic)["probing"])
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_forger_keeps_no_dead_nic_alive_and_fails_no_live_one(bed: Bed, family: int) -> None:
+    """Thousands of answers a second, right in everything but the nonce, and genuine ones again and again."""
+    interval = 0.071
+    bed.start(files(family), groups=targets(bed, family), defaults=detection_time(500))
+    probes_are_answered(bed, [family], 20)
+    with Capture(bed.router, "r0") as router:
+        with (
+            Forger(bed, "eth1", router, forged_and_replayed) as one,
+            Forger(bed, "eth2", router, forged_and_replayed) as two,
+        ):
+            eventually(lambda: min(one.sent, two.sent) > 2000, "2000 forged answers for each NIC")
+            assert bed.flags("eth1") == bed.flags("eth2") == []
+            before = time.monotonic()
+            drop_answers(bed, "eth1", family)
+            after = time.monotonic()
+            told = bed.log.wait(FAILED.format("eth1"))
+            assert SOONEST * interval <= told.at - after
+            assert told.at - before <= LATEST * interval + 2 * SLACK
+            time.sleep(25 * interval)  # ten answers in a row would have been a repair
+            assert bed.flags("eth1") == ["FAILED"] and bed.flags("eth2") == []
+            assert bed.on(eth2=f"{A1} {B1}")()
+            assert min(unknown(bed, "eth1"), unknown(bed, "eth2")) > 2000
+    assert len(bed.log.lines) < 30  # the flood did not fill the log
+    assert bed.log.only([FAILED.format(nic) for nic in ("eth1", "eth2")]) == [FAILED.format("eth1")]
+    bed.pass_all()
+    bed.log.wait(BACK.format("eth1"))
+
+
+def test_answers_that_come_too_late_repair_nothing(bed: Bed) -> None:
+    """Genuine ones, each once, but more than 52 probes after their own."""
+    bed.start(files(4), groups=targets(bed, 4), defaults=detection_time(100))
+    probes_are_answered(bed)
+    drop_answers(bed, "eth1", 4)
+    bed.log.wait(FAILED.format("eth1"))
+    with Capture(bed.router, "r0") as router, Forger(bed, "eth1", router, Late()) as late:
+        eventually(lambda: late.sent > 100, "100 answers came late")
+        assert bed.flags("eth1") == ["FAILED"]
+        assert unknown(bed, "eth1") > 90
+    bed.log.wait("^out of window probe seq .* on eth1 from 192.0.2.254")
+    bed.pass_all()
+    bed.log.wait(BACK.format("eth1"))
