@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 from generated import group_of, interface
@@ -210,3 +210,64 @@ def test_allowed_means_that_no_address_is_lost_or_goes_to_a_leaver(
 def test_the_order_of_the_component_does_not_matter(order: str) -> None:
     found = verdict(GROUP, dict.fromkeys("abc", OK), {A1: "a", B1: "b", C1: "c"}, *order)
     assert found.moves == (Move(A1, "a", "c"), Move(B1, "b", "c"))
+
+
+def test_every_objection_is_collected_and_has_its_row() -> None:
+    leaver = Leaver(
+        "a", "g", True, (A1,), master="br0", uppers=("a.7",), routes=("10.0.0.0/8 (bgp)",), sockets=("udp port 68",)
+    )
+    found = judge(
+        [leaver, LONE],
+        {"g": ["b"]},
+        {A1: "a"},
+        {A1: "b"},
+        unproven={"b": "nobody has seen it work", "c": "it is not asked"},
+        borrowed=["0000:00:10.1 (vfio-pci)"],
+        strangers=["0000:00:05.2 (nvme)"],
+        cut_off=("e", "203.0.113.5"),
+    )
+    assert rows(found) == [
+        ("SUNW_network/a", "a belongs to br0"),
+        ("SUNW_network/a", "a.7 is built on a"),
+        ("route/10.0.0.0/8", "route 10.0.0.0/8 (bgp) through a"),
+        ("SUNW_network/a", "udp port 68 bound to a"),
+        *LONE_ROWS,
+        ("SUNW_network/b", "b not proven: nobody has seen it work"),
+        ("pci/0000:00:10.1", "virtual function 0000:00:10.1 (vfio-pci) in use"),
+        ("pci/0000:00:05.2", "0000:00:05.2 (nvme) in use"),
+        ("SUNW_network/e", "e leads to 203.0.113.5"),
+    ]
+    assert len(found.hard) == 4
+    assert len(found.reasons) == 5
+
+
+@pytest.mark.parametrize(
+    "objection",
+    [
+        {"leaver": Leaver("e", None, True, routes=("10.0.0.0/8 (dhcp)",))},
+        {"leaver": Leaver("e", None, True, sockets=("tcp port 80 of uid 0",))},
+        {"cut_off": ("e", "203.0.113.5")},
+    ],
+)
+def test_what_force_overrides(objection: Dict[str, Any]) -> None:
+    found = judge([objection.pop("leaver", Leaver("e", None, True))], {}, {}, {}, **objection)
+    assert not found.allowed(force=False)
+    assert found.allowed(force=True)
+
+
+@pytest.mark.parametrize("objection", [{"borrowed": ["0000:00:10.1 (x)"]}, {"strangers": ["0000:00:05.2 (x)"]}])
+def test_what_force_does_not_override(objection: Dict[str, Any]) -> None:
+    assert not judge([Leaver("e", None, True)], {}, {}, {}, **objection).allowed(force=True)
+
+
+def test_of_two_survivors_the_one_that_takes_over_has_to_be_proven() -> None:
+    leaver, left = Leaver("a", "g", True), {"g": ["b", "c"]}
+    doubt = {"b": "nobody has seen it work"}
+    assert judge([leaver], left, {A1: "a"}, {A1: "c"}, unproven=doubt).allowed(force=False)
+    taken = judge([leaver], left, {A1: "a"}, {A1: "b"}, unproven=doubt)
+    assert taken.reasons == ("b would take over, but nobody has seen it work",)
+    assert taken.allowed(force=True)
+    assert judge([leaver], left, {}, {}, unproven=doubt).allowed(force=False)
+    assert not judge([leaver], left, {}, {}, unproven={**doubt, "c": "nor this"}).allowed(force=False)
+    failed = Leaver("a", "g", False)
+    assert judge([failed], left, {}, {}, unproven={**doubt, "c": "nor this"}).allowed(force=False)

@@ -26,6 +26,14 @@ def text(args: Args, name: str) -> str:
     return value
 
 
+def peer(args: Args) -> Optional[str]:
+    """The address that the caller comes from, or None."""
+    value = args.get("peer")
+    if value is not None and not isinstance(value, str):
+        raise Denial("invalid", "'peer' has to be an address or null")
+    return value
+
+
 def number(args: Args, name: str, default: float) -> float:
     """An optional number, not negative."""
     value = args.get(name, default)

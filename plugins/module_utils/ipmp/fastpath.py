@@ -300,14 +300,23 @@ class Requests:
         """All addresses of both families."""
         return self._dump(nl.addr_dump(), AddrEvent)
 
-    def dump_routes(self, protocol: int = nl.PROTO) -> List[RouteEvent]:
-        """The routes of that protocol (0: of any) in all tables and both families."""
+    def dump_routes(self, protocol: int = nl.PROTO, ifindex: int = 0) -> List[RouteEvent]:
+        """The routes of that protocol (0: of any) in all tables and both families, or only those of an interface."""
         return [
             route
             for family in (4, 6)
-            for route in self._dump(nl.route_dump(family, protocol), RouteEvent)
+            for route in self._dump(nl.route_dump(family, protocol, ifindex), RouteEvent)
             if protocol in (0, route.protocol)
         ]
+
+    def route_to(self, ip: str) -> Optional[RouteEvent]:
+        """The way that a packet to ip would take; None where there is none."""
+        first = self._send([nl.route_get(ip)])
+        for data, message in self._receive():
+            event = nlparse.parse(data, message) if message.seq == first else None
+            if isinstance(event, RouteEvent):
+                return event
+        return None
 
     def dump_nexthops(self) -> List[NexthopEvent]:
         """All nexthop objects and groups, other people's too."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Collection, Dict, List, NamedTuple, Optional
 
 from . import detach
 from .arguments import Args, Denial, text
@@ -15,6 +15,7 @@ from .hardware import WAYS
 from .journal import JournalError
 from .runtime import Nic, Runtime
 from .transactions import Transactions
+from .usage import Usage
 
 
 class Meant(NamedTuple):
@@ -39,6 +40,7 @@ class Inquiry:
 
     def __init__(self, daemon: Daemon, transactions: Transactions, sysfs: str = "/sys") -> None:
         self.daemon, self.transactions, self.sysfs = daemon, transactions, sysfs
+        self.usage = Usage(daemon)
 
     def meant(self, args: Args) -> Meant:
         """The component that the arguments name, with the way in which it is to be taken out; Denial."""
@@ -112,35 +114,70 @@ class Inquiry:
 
     # -- the verdict
 
-    def verdict(self, meant: Meant) -> detach.Verdict:
-        """May it go?"""
-        runtime, links = self.daemon.runtime, self.daemon.kernel.links
-        held: Dict[int, List[str]] = {}
-        for address in self.daemon.requests.dump_addresses():
-            if not address.ip.startswith("fe80:"):
-                held.setdefault(address.ifindex, []).append(address.ip)
-        names = tuple(nic.name for nic in meant.nics)
+    def verdict(self, meant: Meant, peer: Optional[str]) -> detach.Verdict:
+        """May it go? peer is where the caller is, or None."""
+        runtime, names = self.daemon.runtime, tuple(nic.name for nic in meant.nics)
+        held = self.usage.addresses()
         leavers = []
         for nic in meant.nics:
-            link = links.get(nic.name)
-            index = link.ifindex if link is not None else -1
+            link = self.daemon.kernel.links.get(nic.name)
             leavers.append(
                 detach.Leaver(
                     nic.name,
                     nic.group,
                     nic.usable,
-                    tuple(held.get(index, ())),
+                    tuple(held.get(nic.name, ())),
                     self.daemon.kernel.name_of(link.master) if link is not None else None,
-                    tuple(
-                        k.name for k in links.values() if k.parent == index and k.kind in ("vlan", "macvlan", "ipvlan")
-                    ),
+                    self.usage.uppers(nic),
+                    tuple(self.usage.routes(nic)[1]),
+                    self.usage.sockets(nic),
                 )
             )
-        survivors = {
+        survivors = self.survivors(names)
+        cut = self.usage.way_to(peer, names, lambda nic: bool(survivors.get(nic.group or "")))
+        return detach.judge(
+            leavers,
+            survivors,
+            runtime.hosting,
+            runtime.placed(without=names),
+            unproven=self._unproven(),
+            borrowed=meant.about.borrowed,
+            strangers=meant.about.strangers,
+            cut_off=(cut, str(peer)) if cut else None,
+        )
+
+    def survivors(self, names: Collection[str]) -> Dict[str, List[str]]:
+        """Per group those that work and are not among the names."""
+        runtime = self.daemon.runtime
+        return {
             g.name: [i.name for i in g.interfaces if i.name not in names and runtime.nics[i.name].usable]
             for g in runtime.config.groups
         }
-        return detach.judge(leavers, survivors, runtime.hosting, runtime.placed(without=names))
+
+    def _unproven(self) -> Dict[str, str]:
+        """NICs that are believed to work although nothing shows it. Where probes go, one must have been answered."""
+        watches = {watch.nic: watch for watch in self.daemon.prober.snapshot().watches}
+        found: Dict[str, str] = {}
+        for nic in self.daemon.runtime.grouped():
+            watch = watches.get(nic.name)
+            if not nic.health.link:
+                found[nic.name] = "its link is down"
+            elif nic.probed and (watch is None or not any(instance.acked for instance in watch.instances)):
+                found[nic.name] = "no probe through it has been answered yet"
+        return found
+
+    def notes(self, meant: Meant) -> List[str]:
+        """What else becomes of it, though it is no reason to refuse."""
+        held, found = self.usage.addresses(), []
+        declared = {a.ip for i in self.daemon.runtime.config.interfaces() for a in i.addresses}
+        for nic in meant.nics:
+            others = [ip for ip in held.get(nic.name, ()) if ip not in declared]
+            if nic.group and others:
+                found.append(f"{', '.join(others)} on {nic.name} belongs to no hostname file and goes with it")
+            static = self.usage.routes(nic)[0]
+            if static:
+                found.append(f"static routes move from {nic.name} to another member: {', '.join(static)}")
+        return found
 
 
 def shown(meant: Meant) -> Dict[str, Any]:

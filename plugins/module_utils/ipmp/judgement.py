@@ -37,13 +37,24 @@ def verdict(instance: Instance, now: float) -> Optional[str]:
 
 
 def dead_target(instance: Instance) -> Optional[Target]:
-    """The target of the latest probe, if that one has not answered for long while others have (TGT-12)."""
+    """The target of the latest probe, if that one has not answered for long while others have (TGT-12).
+
+    For a host those of the NIC's other family count: when all hosts of one have been replaced, new ones are looked for.
+    """
     history = instance.history
     newest = history.newest()
     if newest is None or newest.state != LOST or newest.target.state != ACTIVE:
         return None
-    alone = len(history.streak()) < FAILS and history.losses(newest.target) >= FAILS
-    return newest.target if alone else None
+    if history.losses(newest.target) < FAILS:
+        return None
+    streak = history.streak()
+    if len(streak) >= FAILS and (instance.targets.routers or not _other_family_answers(instance, streak[-FAILS].sent)):
+        return None
+    return newest.target
+
+
+def _other_family_answers(instance: Instance, since: float) -> bool:
+    return any(i.history.last_success > since for i in instance.nic.instances.values() if i is not instance)
 
 
 def _silence(nic: Nic, now: float) -> Optional[Silence]:

@@ -241,9 +241,18 @@ def addr_dump() -> bytes:
     return _message(RTM_GETADDR, NLM_F_DUMP, ADDRESS_BODY.pack(0, 0, 0, 0, 0))
 
 
-def route_dump(family: int, protocol: int) -> bytes:
-    """Asks for the routes of all tables with that protocol (0: any)."""
-    return _message(RTM_GETROUTE, NLM_F_DUMP, ROUTE_BODY.pack(AF_OF[family], 0, 0, 0, 0, protocol, 0, 0, 0))
+def route_dump(family: int, protocol: int, ifindex: int = 0) -> bytes:
+    """Asks for the routes of all tables with that protocol (0: any), through that interface (0: any)."""
+    through = [_attribute(4, U32.pack(ifindex))] if ifindex else []
+    body = ROUTE_BODY.pack(AF_OF[family], 0, 0, 0, 0, protocol, 0, 0, 0)
+    return _message(RTM_GETROUTE, NLM_F_DUMP, body, through)
+
+
+def route_get(ip: str) -> bytes:
+    """Asks which way a packet to ip would take."""
+    family = 6 if ":" in ip else 4
+    body = ROUTE_BODY.pack(AF_OF[family], 128 if family == 6 else 32, 0, 0, 0, 0, 0, 0, 0)
+    return _message(RTM_GETROUTE, 0, body, [_attribute(1, _packed(ip))])
 
 
 def nexthop_dump() -> bytes:

@@ -9,9 +9,9 @@ import time
 import uuid
 from typing import Any, Callable, Dict, List
 
-from . import health, rtnl
+from . import detach, health, rerouting, rtnl
 from . import loop as loops
-from .arguments import Args, Denial, number
+from .arguments import Args, Denial, number, peer
 from .control import Reply
 from .daemon import Daemon
 from .inquiry import Inquiry, shown
@@ -50,15 +50,19 @@ class Reconfiguration:
     def _query(self, args: Args, reply: Reply) -> None:
         meant = self.inquiry.meant(args)
         force, detached = bool(args.get("force")), meant.detached
-        verdict = self.inquiry.verdict(meant)
+        if detached:
+            verdict, notes = detach.Verdict((), (), ()), []
+        else:
+            verdict, notes = self.inquiry.verdict(meant, peer(args)), self.inquiry.notes(meant)
+        allowed = verdict.allowed(force)
         reply.ok(
             {
                 "component": meant.card,
-                "allowed": detached or verdict.allowed(force),
-                "refusals": [] if detached else [r.as_dict() for r in verdict.refusals],
+                "allowed": allowed,
+                "refusals": [r.as_dict() for r in verdict.refusals],
                 "moves": [m.as_dict() for m in verdict.moves],
-                "lost": list(verdict.lost) if verdict.lost and not detached else [],
-                "warnings": [] if detached else [*verdict.hard, *verdict.reasons],
+                "lost": list(verdict.lost),
+                "warnings": [*verdict.hard, *verdict.reasons, *(notes if allowed else ())],
                 "state": "detached" if detached else "attached",
             }
         )
@@ -73,7 +77,7 @@ class Reconfiguration:
             raise Denial("state", f"{name} is already detached", "already-detached")
         force = bool(args.get("force"))
         seconds = number(args, "confirm_timeout", 0.0)
-        verdict = self.inquiry.verdict(meant)
+        verdict = self.inquiry.verdict(meant, peer(args))
         if not verdict.allowed(force):
             reasons = "; ".join((*verdict.hard, *verdict.reasons))
             self.daemon.log("err", f"detach of {name} refused: {reasons}")
@@ -85,7 +89,7 @@ class Reconfiguration:
                 "timer can bring it back: use hardware=pci, driver or none, or confirm_timeout=0, or force",
                 refusals=[],
             )
-        nics = [nic for nic in meant.nics if not nic.detached]
+        nics, notes = [nic for nic in meant.nics if not nic.detached], self.inquiry.notes(meant)
         transaction = Transaction(
             uuid.uuid4().hex[:12],
             "detach",
@@ -110,7 +114,7 @@ class Reconfiguration:
         if failures:
             self.transactions.undo("; ".join(failures), lambda answer: self._failed(reply, failures, answer))
             return
-        messages = [f"{ip} is lost: no interface can take it" for ip in transaction.lost]
+        messages = [*notes, *(f"{ip} is lost: no interface can take it" for ip in transaction.lost)]
         reply.ok(
             {
                 "transaction": transaction.transaction,
@@ -130,7 +134,9 @@ class Reconfiguration:
         failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
         if failures:
             return failures
+        transaction.routes = self._rerouted(transaction, nics)
         self.transactions.write(transaction, "unplumbing")
+        late = rerouting.move(transaction.routes)
         for nic in nics:
             if nic.name not in self.runtime.nics:
                 self.runtime.nics[nic.name] = nic
@@ -139,6 +145,9 @@ class Reconfiguration:
         for nic in nics:
             nic.mtu_before = nic.mtu_before or nic.mtu
             failures += self.daemon.membership.unplumb(nic)
+        if late:  # an IPv6 gateway is refused as long as the prefix it is in leads through the old NIC
+            late = rerouting.move(transaction.routes)
+            failures += [] if transaction.force else late
         done = moves(transaction.hosting, self.runtime.hosting)
         transaction.moves = [m.as_dict() for m in done if m.source in transaction.interfaces]
         if not failures:
@@ -146,6 +155,19 @@ class Reconfiguration:
             self.transactions.write(transaction, "prepared")
             self.transactions.arm()
         return failures
+
+    def _rerouted(self, transaction: Transaction, nics: List[Nic]) -> List[Dict[str, Any]]:
+        """Static routes go where the data addresses have gone, else to a survivor that works."""
+        survivors = self.inquiry.survivors(transaction.interfaces)
+        targets: Dict[str, str] = {}
+        for nic in nics:
+            gone = [
+                t for ip, n in transaction.hosting.items() for t in (self.runtime.hosting.get(ip),) if n == nic.name
+            ]
+            choice = [t for t in gone if t and t not in transaction.interfaces] + survivors.get(nic.group or "", [])
+            if choice:
+                targets[nic.name] = choice[0]
+        return rerouting.planned(transaction.snapshot, targets, self.runtime.hosting)
 
     def _failed(self, reply: Reply, failures: List[str], answer: Dict[str, Any]) -> None:
         reply.error(
@@ -187,13 +209,14 @@ class Reconfiguration:
             nic.detached = nic.leaving = False
             if nic in known and nic.group and nic.present and not nic.joined:
                 nic.health = health.suspect(nic.health, loops.now())
-        self.transactions.forget([nic.name for nic in nics])
+        routes = self.transactions.forget([nic.name for nic in nics])
         for nic in nics:
             if nic not in known:
                 self.runtime.nics.pop(nic.name, None)
         self.daemon.settle(f"{name} is attached")
 
         def tell(held: bool) -> None:
+            messages.extend(rerouting.give_back(routes))
             done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
             if held:
                 self.daemon.log("info", f"{name} is attached")

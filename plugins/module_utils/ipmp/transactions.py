@@ -48,6 +48,7 @@ class Transaction:
     snapshot: Dict[str, Any] = field(default_factory=dict)
     previous: Dict[str, Optional[str]] = field(default_factory=dict)
     card: Dict[str, Any] = field(default_factory=dict)  # COMPONENT, as it was before
+    routes: List[Dict[str, Any]] = field(default_factory=list)  # moved to other NICs; see rerouting
     handed_over: bool = False  # the caller may take the hardware out, or has
 
     def shown(self) -> Dict[str, Any]:
@@ -228,8 +229,8 @@ class Transactions:
         transaction.deadline = None
         if state == "confirmed" and transaction.kind == "detach":
             try:
+                transaction.routes += self.forget(transaction.card["interfaces"], but=transaction.component)
                 self.records.write(transaction.component, self._record(transaction))
-                self.forget(transaction.card["interfaces"], but=transaction.component)
             except JournalError as error:
                 self.daemon.log("err", f"{error}; the detach stands, its record is missing")
         self.write(transaction, state, may_fail=True)
@@ -238,11 +239,17 @@ class Transactions:
         self.open = None
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
 
-    def forget(self, interfaces: List[str], but: str = "") -> None:
-        """Delete the records of components that have left with these interfaces, or come back with them."""
+    def forget(self, interfaces: List[str], but: str = "") -> List[Dict[str, Any]]:
+        """Delete the records of components that have left with these interfaces, or come back with them.
+
+        Returns the routes that had been moved when they left.
+        """
+        routes: List[Dict[str, Any]] = []
         for record in self.records.all():
             if record["component"] != but and set(record["interfaces"]) <= set(interfaces):
+                routes += record.get("routes", ())
                 self.records.delete(record["component"])
+        return routes
 
     def _record(self, transaction: Transaction) -> Dict[str, Any]:
         nics = self.undoing.nics(transaction)
@@ -260,6 +267,7 @@ class Transactions:
             "lost": transaction.lost,
             "time": transaction.time,
             "card": transaction.card,
+            "routes": transaction.routes,
         }
 
     def disarm(self) -> None:

@@ -118,6 +118,8 @@ class Instance:
         """The target is SLOW or DEAD: a router is put aside; in place of a host another is looked for (TGT-12)."""
         self.call = not self.targets.routers
         self.targets.give_up(target, state, now)
+        if not self.targets:
+            self.forget()  # TGT-14
 
     def accepts(self, ip: str, router: bool) -> bool:
         """May this address be a target here? In the prefix of the test address (TGT-4).

@@ -105,7 +105,7 @@ class Late:
     def __call__(self, requests: Seen, answers: Seen) -> Iterable[bytes]:
         if len(requests) <= WINDOW:
             return
-        oldest = {r.sequence for r in requests[: -WINDOW - 1]}
-        while self._done < len(answers) and answers[self._done].sequence in oldest:
+        awaited = {r.sequence for r in requests[-WINDOW - 1 :]}
+        while self._done < len(answers) and answers[self._done].sequence not in awaited:
             yield answers[self._done].data
             self._done += 1

@@ -78,4 +78,4 @@ class Tree:
         return (self.root / path).read_text()
 
     def _link(self, path: str, target: str) -> None:
-        (self.root / path).symlink_to(self.root / target)
+        (self.root / path).symlink_to(os.path.relpath(self.root / target, (self.root / path).parent))
