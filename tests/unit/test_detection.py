@@ -9,7 +9,7 @@ import ast
 import math
 import random
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import pytest
 from simulated_network import START, Network, group, nic
@@ -545,20 +545,33 @@ def test_failed_group_keeps_its_routers_until_it_is_well() -> None:
     assert network.watch("eth1").probe == "unknown" and network.watch("eth2").probe == "failed"
 
 
-def test_first_repair_clears_members_that_nothing_else_would() -> None:
-    """GRP-5 fails a member without test address as well; it has no probes of its own."""
-    offline = nic(5, online=False)
-    network = Network(group(nic(1), nic(2), nic(3, v4=False), nic(4, v4=False), offline, routers=[R]))
-    network.host(R)
-    network.cable("eth4", False)
+@pytest.mark.parametrize("tests", [(), (ProbeSource("198.51.100.13", 24),)])
+def test_a_member_that_is_not_probed_is_a_place_to_go_while_its_link_is_up(tests: Tuple[ProbeSource, ...]) -> None:
+    for up, expected in ((True, {("nic-failed", "eth1"), ("nic-failed", "eth2")}), (False, {("group-failed", "g")})):
+        network = Network(group(nic(1), nic(2), nic(3, tests=tests), routers=[R]))
+        network.host(R)
+        network.cable("eth3", up)
+        network.run(3)
+        network.silent |= {"eth1", "eth2"}
+        network.run(2)
+        assert set(network.verdicts) == expected
+
+
+def test_first_repair_clears_members_that_have_nobody_to_ask() -> None:
+    """Hosts are looked for anew after a group failure (GRP-5); where none is found nothing speaks against a NIC."""
+    other = nic(2, tests=(ProbeSource("198.51.100.12", 24),))
+    network = Network(group(nic(1), other))
+    network.host("192.0.2.99", "198.51.100.99")
     network.run(3)
     network.silent |= {"eth1", "eth2"}
     network.run(2)
-    assert network.verdicts == [("group-failed", "g")] and "eth3" in network.failed
+    assert network.verdicts == [("group-failed", "g")]
     network.assign()
-    network.silent.remove("eth1")
+    del network.answers["198.51.100.99"]
+    network.silent.clear()
     network.run(3)
-    assert network.verdicts[1:] == [("nic-repaired", "eth1"), ("nic-repaired", "eth3")]
+    assert network.verdicts[1:] == [("nic-repaired", "eth1"), ("nic-repaired", "eth2")]
+    assert network.watch("eth2").probe == "unknown"
 
 
 # ---- what the daemon believes

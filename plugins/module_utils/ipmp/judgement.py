@@ -75,6 +75,11 @@ def _silence(nic: Nic, now: float) -> Optional[Silence]:
     return Silence(max(s.first for s in found), max(s.fifth for s in found)) if found else None
 
 
+def _trusted(nic: Nic) -> bool:
+    """It is not probed and its link is up: a place to go, where Solaris 10 would give the whole group up (GRP-4)."""
+    return not nic.capable and nic.watched.online and nic.watched.link and not nic.failed
+
+
 def _blame(nic: Nic, silence: Silence) -> Optional[str]:
     """A silent NIC: is it alone in that (GRP-1, GRP-2, GRP-4)? None: too early to tell.
 
@@ -84,7 +89,7 @@ def _blame(nic: Nic, silence: Silence) -> Optional[str]:
     that member is heard again, or the last to fall silent, and then it is for the group. All that within 7.5 P.
     """
     others = [n for n in nic.group.nics.values() if n is not nic and n.capable]
-    if not nic.group.name or not others:
+    if not nic.group.name or not others or any(map(_trusted, nic.group.nics.values())):
         return NIC_FAILED
     latest = max((i.history.last_success for n in others if not n.failed for i in n.instances.values()), default=NEVER)
     if latest > silence.fifth:
