@@ -156,6 +156,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
 
+PATIENCE = 120  # s for consumers and, if need be, the way back
+
 
 def query(module: AnsibleModule, daemon: client.Client) -> dict:
     """What ``detach-query`` answers, asked with this task's force and connection."""
@@ -188,6 +190,7 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
             peer=answer.caller(),
             confirm_timeout=params["confirm_timeout"],
             hardware=params["hardware"],
+            wait_timeout=PATIENCE,
         )
     except client.DaemonError as error:
         if error.code != "already-detached":
@@ -200,7 +203,9 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
     except (hardware.HardwareError, client.ClientError) as error:
         more = {"reason": "hardware"} if isinstance(error, hardware.HardwareError) else {}
         try:
-            undone = daemon.call("detach-rollback", transaction=done["transaction"], reason=str(error))
+            undone = daemon.call(
+                "detach-rollback", transaction=done["transaction"], reason=str(error), wait_timeout=PATIENCE
+            )
         except client.ClientError as second:
             answer.fail(module, second, msg=f"{error}; and {second}", hardware=way, **more)
         more.update({"rolled_back": undone["rolled_back"], "differences": undone["differences"]})
@@ -242,7 +247,7 @@ def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
         opened = daemon.call("transactions")["open"]
         is_it = bool(opened and wanted in (None, opened["transaction"]))
         return answer.moved(module, is_it, [], transaction=wanted, rolled_back=is_it, messages=[])
-    done = daemon.call("detach-rollback", transaction=wanted, reason="asked for by a task")
+    done = daemon.call("detach-rollback", transaction=wanted, reason="asked for by a task", wait_timeout=PATIENCE)
     return answer.moved(
         module, done["changed"], done["moves"], transaction=wanted, rolled_back=done["rolled_back"], messages=[]
     )

@@ -15,7 +15,7 @@ import heapq
 import itertools
 import os
 import random
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -55,6 +55,8 @@ class Observed(Network):
         self.records: Dict[Tuple[str, int], List[Record]] = {}
         self.answers_since_failure: Dict[str, int] = {}
         self.fastest = min(g.failure_detection_time for g in groups) // 7 / 1000  # s, the shortest P so far
+        self.ever_answered: Set[Tuple[str, int]] = set()
+        self.responders: Set[str] = set()
         self.history: List[str] = []
         self.calm_since = float("-inf")
         super().__init__(*groups, seed=seed, own=frozenset((HOSTS[6],)))
@@ -67,7 +69,9 @@ class Observed(Network):
         for sent in self.sent[before:]:
             if sent.send.kind == UNICAST:
                 family = 6 if ":" in sent.send.source else 4
-                self.records.setdefault((sent.send.nic, family), []).append(Record(sent, self.now < self.calm_since))
+                key = (sent.send.nic, family)
+                quiet = self.now < self.calm_since and key not in self.ever_answered  # PRB-7
+                self.records.setdefault(key, []).append(Record(sent, quiet))
         if self.forger and self.rng.random() < 0.3:
             self._forge()
 
@@ -75,12 +79,15 @@ class Observed(Network):
         before = len(self.replies)
         super()._deliver()
         for reply in self.replies[before:]:
+            if reply.kind == MULTICAST:
+                self.responders.add(reply.source)
             if reply.kind != UNICAST:
                 continue
             name = f"eth{reply.ifindex - 10}"
             for record in self.records.get((name, reply.family), ())[-52:]:
                 if record.send.nonce == reply.nonce and not record.answered:
                     record.answered = True
+                    self.ever_answered.add((name, reply.family))
                     self.answers_since_failure[name] = self.answers_since_failure.get(name, 0) + 1
 
     def _forge(self) -> None:
@@ -163,7 +170,8 @@ class Observed(Network):
         assert age >= 4.5 * self.fastest - SMALL, f"{name} failed, was answered {age:.4f} s ago{self.told()}"
         one, _ = self.member(name)
         others = [n.name for n in one.nics if n.name != name and self.capable(n.name)]
-        if one.name and others:
+        unprobed = [n for n in one.nics if n.online and n.link and n.name not in believed and not self.capable(n.name)]
+        if one.name and others and not unprobed:
             witnesses = [o for o in others if o not in believed and self.latest_answer(o) > self.latest_answer(name)]
             assert witnesses, f"{name} alone failed, and all were silent{self.told()}"
 
@@ -179,6 +187,7 @@ class Observed(Network):
                 assert len({*instance.targets}) == len(instance.targets) <= 5, self.told()
                 assert not {*instance.targets} & {HOSTS[6], instance.test_address}, self.told()
                 assert instance.sent >= instance.acked + instance.lost, self.told()
+                assert instance.mode == "routes" or {*instance.targets} <= self.responders, self.told()
                 if not instance.targets:
                     self.records.pop((watch.nic, instance.family), None)
             if watch.probe == "ok" and watched.link:
@@ -276,6 +285,7 @@ def happen_to(network: Observed, event: str, name: str) -> None:
     elif event in ("offline", "online"):
         if watched.online != (event == "online"):
             network.anew(name)
+            network.ever_answered -= {(name, 4), (name, 6)}
         network.calm_since = network.now + 41
         network.change(name, online=event == "online")
     elif event == "broken sending on":

@@ -173,6 +173,7 @@ def test_unconfigure_prepares_and_commits_and_is_quiet(tmp_path: Path, monkeypat
             "peer": "203.0.113.5",
             "confirm_timeout": 0,
             "hardware": "none",
+            "wait_timeout": cfgadm.PATIENCE,
         },
         {"op": "detach-commit", "transaction": "t1"},
     ]

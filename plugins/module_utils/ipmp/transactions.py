@@ -12,10 +12,11 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, List, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from . import loop as loops
 from .arguments import Args, Denial, number, text, texts
+from .consumers import Consumers, Taken
 from .control import Reply
 from .daemon import Daemon
 from .journal import Journal, JournalError, Records
@@ -49,6 +50,7 @@ class Transaction:
     previous: Dict[str, Optional[str]] = field(default_factory=dict)
     card: Dict[str, Any] = field(default_factory=dict)  # COMPONENT, as it was before
     routes: List[Dict[str, Any]] = field(default_factory=list)  # moved to other NICs; see rerouting
+    consumers: Taken = field(default_factory=list)  # those that agreed and are told how it goes on
     handed_over: bool = False  # the caller may take the hardware out, or has
 
     def shown(self) -> Dict[str, Any]:
@@ -65,7 +67,9 @@ class Transactions:
         self.daemon = daemon
         self.journal = Journal(daemon.root)
         self.records = Records(daemon.root)
+        self.consumers = Consumers(daemon.root, daemon.loop, daemon.log)
         self.open: Optional[Transaction] = None
+        self.reserved: Optional[Tuple[str, str]] = None  # (transaction, component) that consumers are asked about
         self.history: List[Dict[str, Any]] = []
         self._timer: Optional[loops.Timer] = None
         self.undoing = Undoing(self, daemon)
@@ -103,6 +107,14 @@ class Transactions:
                 "confirm it or roll it back first",
                 transaction=self.open.transaction,
             )
+        if self.reserved is not None:
+            transaction, component = self.reserved
+            message = f"consumers are being asked about {component}; try again in a minute"
+            raise Denial("busy", message, transaction=transaction)
+
+    def reserve(self, transaction: str, component: str) -> None:
+        """Nobody else may begin while consumers are asked about it."""
+        self.reserved = (transaction, component)
 
     def accepts_apply(self, transaction: Any) -> Optional[str]:
         """``apply`` belongs to the open apply transaction, or there must be none."""
@@ -238,6 +250,8 @@ class Transactions:
         self.history = [transaction.shown(), *self.history][:HISTORY]
         self.open = None
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
+        if state == "confirmed":
+            self.consumers.removed(transaction.consumers, transaction.force)
 
     def forget(self, interfaces: List[str], but: str = "") -> List[Dict[str, Any]]:
         """Delete the records of components that have left with these interfaces, or come back with them.

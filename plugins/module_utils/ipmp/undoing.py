@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .transactions import Transaction, Transactions
 
 ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the proof's own limit
-HARDWARE_WAIT = 30.0  # s for the interfaces of a card that was put back; udev renames them meanwhile
+HARDWARE_WAIT = 20.0  # s for the interfaces of a card that was put back; udev renames them meanwhile
 
 Hosting = Mapping[str, Optional[str]]
 
@@ -137,6 +137,10 @@ class Undoing:
             rtnl.restore_foreign(transaction.snapshot, there)
             rerouting.withdraw(transaction.routes)
             differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
+        over = partial(self._over, transaction, before, differences)
+        self.transactions.consumers.restored(transaction.consumers, transaction.force, over)
+
+    def _over(self, transaction: Transaction, before: Hosting, differences: List[str]) -> None:
         self.transactions.end(transaction, "rolled_back")
         for difference in differences:
             self.daemon.log("err", f"after the rollback: {difference}")

@@ -33,6 +33,12 @@ def bed() -> Iterator[Bed]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def at_rest(bed: Bed) -> None:
+    """A test's captures see no frame of the daemon of the test before."""
+    bed.reset()
+
+
 def files(family: int = 4) -> Dict[str, str]:
     """Group g of eth1 and eth2, each with a data address and a test address of this family."""
     found = {}
@@ -161,7 +167,6 @@ def test_five_hosts_at_most_and_a_router_replaces_them_all(bed: Bed, family: int
 @pytest.mark.oracle("T17")
 def test_a_host_route_makes_its_next_hop_a_router(bed: Bed) -> None:
     other = HOSTS[4][0]
-    bed.reset()
     bed.write(files(), defaults=FAST)
     bed.host.run(f"ip link set eth1 up; ip route add {other} via {other} dev eth1 onlink")
     with Capture(bed.host, "eth1") as one, Capture(bed.host, "eth2") as two, Echoer(bed.client, "c0", [other]):
@@ -198,7 +203,6 @@ def pairs(order: Sequence[str], first: str) -> List[Sequence[str]]:
 @pytest.mark.parametrize("family", [4, 6])
 def test_an_own_address_is_never_a_target(bed: Bed, family: int) -> None:
     """IPv6: eth2 itself hears the call of eth1 and answers. IPv4: the client does, with the host's addresses."""
-    bed.reset()
     bed.host.run("sysctl -qw net.ipv4.conf.all.accept_local=1")
     call, other = ALL_HOSTS[family == 6], HOSTS[family][0]
     try:

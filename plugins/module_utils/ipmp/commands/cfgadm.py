@@ -26,6 +26,7 @@ Usage:
 
 OK, FAILED, NOT_SUPPORTED, WRONG_USE = 0, 1, 2, 3  # CFA-8
 
+PATIENCE = 120.0  # s for consumers and, if need be, the way back
 ATTACH_WAIT = 60.0  # s for the addresses to come home
 
 # What libcfgadm calls it (CFA-8), for each kind of error of the control protocol.
@@ -82,6 +83,7 @@ class _Command:
             peer=_peer(),
             confirm_timeout=0,
             hardware=self.hardware,
+            wait_timeout=PATIENCE,
         )
         transaction = prepared["transaction"]
         try:
@@ -112,7 +114,7 @@ class _Command:
         elif isinstance(error, DaemonError):
             library = LIBRARY.get(error.kind, library)
         try:
-            answer = self.client.call("detach-rollback", transaction=transaction, reason=reason)
+            answer = self.client.call("detach-rollback", transaction=transaction, reason=reason, wait_timeout=PATIENCE)
         except ClientError as second:
             return _Failure(library, f"{reason}; and it could not be put back: {second}")
         differences = answer.get("differences") or []
