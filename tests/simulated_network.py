@@ -34,6 +34,9 @@ from ipmp.probing import (
 
 Kind = TypeVar("Kind", bound=Finding)
 START = 1000.0
+P = 0.142  # s, of 1000 ms
+R, R2 = "192.0.2.1", "192.0.2.2"
+HOSTS = [f"192.0.2.{n}" for n in range(101, 106)]
 
 
 class Sent(NamedTuple):
@@ -226,3 +229,17 @@ class Network:
 
     def calls(self, name: str) -> List[Sent]:
         return self.probes(name, MULTICAST)
+
+
+def two(seed: int = 1, **more: Any) -> Network:
+    """eth1 and eth2 with one router that answers; both have been answered already."""
+    network = Network(group(nic(1), nic(2), routers=[R], **more), seed=seed)
+    network.host(R)
+    network.run(3)
+    return network
+
+
+def slow(*rtts: float) -> Callable[[str], float]:
+    """These times in turn, the last for ever."""
+    left = list(rtts)
+    return lambda _name: left.pop(0) if len(left) > 1 else left[0]

@@ -145,7 +145,7 @@ def test_gaps_between_probes_on_the_wire_are_random_within_their_bounds(bed: Bed
 )
 def test_too_small_a_detection_time_is_raised_to_the_smallest(bed: Bed) -> None:
     bed.start(files(4), groups=targets(bed, 4), defaults=detection_time(10))
-    bed.log.wait("Too small failure detection time of 10, assuming minimum 20", limit=1)
+    bed.log.wait("^(.*: )?Too small failure detection time of 10, assuming minimum 20", limit=1)
     assert bed.status()["groups"][0]["failure_detection_time"] == 20
     bed.start(files(4), groups=targets(bed, 4), defaults=detection_time(50))
     assert bed.status()["groups"][0]["failure_detection_time"] == 50
@@ -158,7 +158,7 @@ def test_too_small_a_detection_time_is_raised_to_the_smallest(bed: Bed) -> None:
 @pytest.mark.parametrize("wrong", ["abc", "-1", "0"])
 def test_a_detection_time_that_is_none_becomes_the_default(bed: Bed, wrong: str) -> None:
     bed.start(files(4), groups=targets(bed, 4), defaults=detection_time(wrong))
-    bed.log.wait(f"Invalid failure detection time {wrong}, assuming default 10000", limit=1)
+    bed.log.wait(f"^(.*: )?Invalid failure detection time {wrong}, assuming default 10000", limit=1)
     assert bed.status()["defaults"]["failure_detection_time"] == 10000
     assert bed.status()["groups"][0]["failure_detection_time"] == 10000
 
