@@ -162,7 +162,7 @@ PATIENCE = 120  # s for consumers and, if need be, the way back
 def query(module: AnsibleModule, daemon: client.Client) -> dict:
     """What ``detach-query`` answers, asked with this task's force and connection."""
     params = module.params
-    asked = {name: params[name] for name in ("component", "force", "hardware")}
+    asked = {name: params[name] for name in ("component", "force", "hardware", "confirm_timeout")}
     return daemon.call("detach-query", peer=answer.caller(), **asked)
 
 

@@ -90,7 +90,7 @@ def forecast(module: AnsibleModule, daemon: client.Client) -> dict:
         raise client.DaemonError(
             "refused", "min-redundancy", f"{name} is the last working member of {group['name']}", {}
         )
-    moves = daemon.call("detach-query", component=name, force=False, peer=None)["moves"]
+    moves = daemon.call("detach-query", component=name, hardware="none", consumers=False)["moves"]
     return answer.moved(module, True, moves)
 
 

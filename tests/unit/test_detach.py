@@ -225,6 +225,7 @@ def test_every_objection_is_collected_and_has_its_row() -> None:
         borrowed=["0000:00:10.1 (vfio-pci)"],
         strangers=["0000:00:05.2 (nvme)"],
         cut_off=("e", "203.0.113.5"),
+        for_good=("7", "slot"),
     )
     assert rows(found) == [
         ("SUNW_network/a", "a belongs to br0"),
@@ -236,9 +237,10 @@ def test_every_objection_is_collected_and_has_its_row() -> None:
         ("pci/0000:00:10.1", "virtual function 0000:00:10.1 (vfio-pci) in use"),
         ("pci/0000:00:05.2", "0000:00:05.2 (nvme) in use"),
         ("SUNW_network/e", "e leads to 203.0.113.5"),
+        ("7", "taken out by 'slot' for good"),
     ]
     assert len(found.hard) == 4
-    assert len(found.reasons) == 5
+    assert len(found.reasons) == 6
 
 
 @pytest.mark.parametrize(
@@ -247,6 +249,7 @@ def test_every_objection_is_collected_and_has_its_row() -> None:
         {"leaver": Leaver("e", None, True, routes=("10.0.0.0/8 (dhcp)",))},
         {"leaver": Leaver("e", None, True, sockets=("tcp port 80 of uid 0",))},
         {"cut_off": ("e", "203.0.113.5")},
+        {"for_good": ("7", "slot")},
     ],
 )
 def test_what_force_overrides(objection: Dict[str, Any]) -> None:

@@ -89,6 +89,7 @@ def judge(
     borrowed: Sequence[str] = (),
     strangers: Sequence[str] = (),
     cut_off: Optional[Tuple[str, str]] = None,
+    for_good: Optional[Tuple[str, str]] = None,
 ) -> Verdict:
     """The verdict on a component.
 
@@ -96,6 +97,7 @@ def judge(
     data addresses are now, and where they would be without the component. unproven: what speaks against believing in
     a survivor, such as "no probe through it has been answered yet". borrowed: virtual functions in use elsewhere;
     strangers: what else is on the card. cut_off: (NIC, address) where the caller's connection would be lost.
+    for_good: (component, way) where a timer is wanted, and the host cannot undo that way.
     """
     names = {leaver.name for leaver in leavers}
     moves = tuple(
@@ -136,6 +138,13 @@ def judge(
         nic, peer = cut_off
         reason = f"the way to {peer}, where this is asked from, leads through {nic} and nowhere else"
         objections.append(Objection(reason, (Refusal(f"SUNW_network/{nic}", f"{nic} leads to {peer}"),)))
+    if for_good is not None:
+        name, way = for_good
+        reason = (
+            f"{name} would be taken out by {way!r}, which the host cannot undo by itself, so no timer can bring it "
+            "back: use hardware=pci, driver or none, or confirm_timeout=0, or force"
+        )
+        objections.append(Objection(reason, (Refusal(name, f"taken out by {way!r} for good"),)))
     lost += [move.address for move in moves if move.target is None]
     return Verdict(tuple(objections), moves, tuple(dict.fromkeys(lost)))
 

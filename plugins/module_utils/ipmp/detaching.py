@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Tuple
 
 from . import detach, rerouting, rtnl
 from . import loop as loops
-from .arguments import Args, Denial, number, peer
+from .arguments import Args, Denial, number
 from .consumers import Asked
 from .control import Reply
 from .daemon import Daemon
@@ -54,7 +54,7 @@ class Detaching:
         self.name = meant.about.name
         if meant.detached:
             raise Denial("state", f"{self.name} is already detached", "already-detached")
-        return meant, self.inquiry.verdict(meant, peer(self.args))
+        return meant, self.inquiry.verdict(meant, self.args)
 
     def _asked(self, ident: str, asked: Asked) -> None:
         self.transactions.reserved = None
@@ -73,13 +73,6 @@ class Detaching:
             reasons = "; ".join((*verdict.hard, *verdict.reasons))
             self.daemon.log("err", f"detach of {self.name} refused: {reasons}")
             raise Denial("refused", reasons, "min-redundancy", refusals=[r.as_dict() for r in verdict.refusals])
-        if self.seconds and not self.force and not meant.about.reversible:
-            raise Denial(
-                "refused",
-                f"{self.name} would be taken out by {meant.about.hardware!r}, which the host cannot undo by itself, so "
-                "no timer can bring it back: use hardware=pci, driver or none, or confirm_timeout=0, or force",
-                refusals=[],
-            )
         nics, notes = [nic for nic in meant.nics if not nic.detached], self.inquiry.notes(meant)
         transaction = Transaction(
             ident,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Collection, Dict, List, NamedTuple, Optional
 
 from . import detach
-from .arguments import Args, Denial, text
+from .arguments import Args, Denial, number, peer, text
 from .components import Component, ComponentError, Sysfs
 from .daemon import Daemon
 from .hardware import WAYS
@@ -114,8 +114,10 @@ class Inquiry:
 
     # -- the verdict
 
-    def verdict(self, meant: Meant, peer: Optional[str]) -> detach.Verdict:
-        """May it go? peer is where the caller is, or None."""
+    def verdict(self, meant: Meant, args: Args) -> detach.Verdict:
+        """May it go? args: ``peer``, where the caller is, and ``confirm_timeout``, if a timer is to bring it back."""
+        where = peer(args)
+        timer = number(args, "confirm_timeout", 0.0) > 0
         runtime, names = self.daemon.runtime, tuple(nic.name for nic in meant.nics)
         held = self.usage.addresses()
         leavers = []
@@ -134,7 +136,7 @@ class Inquiry:
                 )
             )
         survivors = self.survivors(names)
-        cut = self.usage.way_to(peer, names, lambda nic: bool(survivors.get(nic.group or "")))
+        cut = self.usage.way_to(where, names, lambda nic: bool(survivors.get(nic.group or "")))
         return detach.judge(
             leavers,
             survivors,
@@ -143,7 +145,8 @@ class Inquiry:
             unproven=self._unproven(),
             borrowed=meant.about.borrowed,
             strangers=meant.about.strangers,
-            cut_off=(cut, str(peer)) if cut else None,
+            cut_off=(cut, str(where)) if cut else None,
+            for_good=(meant.about.name, meant.about.hardware) if timer and not meant.about.reversible else None,
         )
 
     def survivors(self, names: Collection[str]) -> Dict[str, List[str]]:

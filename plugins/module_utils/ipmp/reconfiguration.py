@@ -10,7 +10,7 @@ from typing import Callable, Dict, List
 
 from . import detach
 from . import loop as loops
-from .arguments import Args, peer
+from .arguments import Args
 from .attaching import Attaching
 from .consumers import Asked
 from .control import Reply
@@ -47,7 +47,7 @@ class Reconfiguration:
         verdict = detach.Verdict((), (), ())
         notes: List[str] = []
         if not meant.detached:
-            verdict, notes = self.inquiry.verdict(meant, peer(args)), self.inquiry.notes(meant)
+            verdict, notes = self.inquiry.verdict(meant, args), self.inquiry.notes(meant)
         consumers = self.transactions.consumers
         if meant.detached or reply.uid != 0 or args.get("consumers") is False:
             self._answer(reply, meant, verdict, force, notes)

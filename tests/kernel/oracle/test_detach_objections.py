@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from typing import Any, Dict, Iterator, List
 
@@ -194,6 +195,8 @@ def test_a_timer_that_could_not_bring_the_card_back_is_refused(bed: Bed) -> None
         assert (listed["7"]["kind"], listed["7"]["interfaces"]) == ("slot", ["eth1"])
         with pytest.raises(DaemonError, match="the host cannot undo by itself"):
             bed.call("detach-prepare", component="eth1", confirm_timeout=60)
+        assert not query(bed, confirm_timeout=60)["allowed"]
+        assert query(bed)["allowed"]
         for args in ({"hardware": "pci"}, {"force": True}):
             prepared = bed.call("detach-prepare", component="eth1", confirm_timeout=60, **args)
             bed.call("detach-rollback", transaction=prepared["transaction"])
@@ -210,3 +213,59 @@ def test_what_is_named_by_another_name_or_by_none_that_exists(bed: Bed) -> None:
             assert caught.value.kind == kind
     finally:
         bed.host.run("ip link property del dev eth1 altname port-one")
+
+
+def test_a_daemon_that_is_killed_while_a_card_is_out_puts_it_back_in_time(bed: Bed) -> None:
+    bed.start(PAIR)
+    before = dump(bed.host)
+    with Cards(bed, {f"{CARD}.0": ["eth1"]}):
+        prepared = bed.call("detach-prepare", component=f"{CARD}.0", hardware="pci", confirm_timeout=3)
+        bed.host.run(f"printf 1 >/sys/bus/pci/devices/{CARD}.0/remove")
+        eventually(lambda: not bed.nic("eth1").present, "it is gone")
+        bed.call("detach-commit", transaction=prepared["transaction"])
+        bed.stop(signal.SIGKILL)
+        bed.run_daemon()
+        assert bed.call("transactions")["open"]["transaction"] == prepared["transaction"]
+        assert bed.call("detach-query", component=f"{CARD}.0")["state"] == "detached"
+        eventually(lambda: bed.call("transactions")["open"] is None, "over", 60)
+        eventually(
+            lambda: not compare(before, dump(bed.host), nexthop_ids=False), lambda: compare(before, dump(bed.host))
+        )
+
+
+def test_a_survivor_that_fails_while_the_card_is_out_brings_it_back_at_once(bed: Bed) -> None:
+    bed.start(PAIR)
+    with Cards(bed, {f"{CARD}.0": ["eth1"]}):
+        prepared = bed.call("detach-prepare", component="eth1", hardware="pci", confirm_timeout=600)
+        bed.host.run(f"printf 1 >/sys/bus/pci/devices/{CARD}.0/remove")
+        eventually(lambda: not bed.nic("eth1").present, "it is gone")
+        bed.call("detach-commit", transaction=prepared["transaction"])
+        bed.nic("eth2").pull()
+        eventually(bed.on(eth1=f"{A1} {B1}"), "the card is back and hosts everything", 60)
+        assert bed.call("transactions")["history"][0]["reason"] == "group g has failed meanwhile"
+
+
+def test_a_component_keeps_its_names_while_it_is_out(bed: Bed) -> None:
+    bed.start(PAIR)
+    with Cards(bed, {f"{CARD}.0": ["eth1"], f"{CARD}.1": ["eth3"]}):
+        assert bed.run("cfgadm", "-o", "hardware=pci", "-c", "unconfigure", CARD).returncode == 0
+        for name in (CARD, "eth1", "eth3"):
+            found = query(bed, component=name)
+            assert (found["state"], found["component"]["name"], found["component"]["present"]) == (
+                "detached",
+                CARD,
+                False,
+            )
+        (record,) = bed.call("transactions")["records"]
+        assert (record["component"], record["interfaces"]) == (CARD, ["eth1", "eth3"])
+        with pytest.raises(DaemonError, match=f"{CARD} is already detached"):
+            bed.call("detach-prepare", component="eth3")
+        listed = bed.run("cfgadm", "-al").stdout
+        assert f"{CARD}                     pci          disconnected unconfigured" in listed
+        bed.stop()
+        bed.run_daemon()
+        assert query(bed, component="eth3")["state"] == "detached"
+        assert bed.run("cfgadm", "-c", "configure", "eth3").returncode == 0
+        assert bed.call("transactions")["records"] == []
+        assert query(bed, component=CARD)["state"] == "attached"
+    assert bed.hosting() == {A1: "eth1", B1: "eth2"}

@@ -341,9 +341,10 @@ def test_whoever_is_named_first_the_end_is_the_same(bed: Bed) -> None:
         bed.start(files)
         with Cards(bed, {f"{CARD}.0": ["eth1", "eth2"]}):
             detached(bed, "-o", "hardware=driver", "-c", "unconfigure", name)
-            ends.append((bed.hosting(), [bed.nic(n).present for n in ("eth1", "eth2", "eth3")]))
+            together = bed.call("transactions")["history"][0]["interfaces"]
+            ends.append((bed.hosting(), together, [bed.nic(n).present for n in ("eth1", "eth2", "eth3")]))
             detached(bed, "-c", "configure", name)
-    assert ends == [({A1: "eth3", B1: "eth3", C1: "eth3"}, [False, False, True])] * 4
+    assert ends == [({A1: "eth3", B1: "eth3", C1: "eth3"}, ["eth1", "eth2"], [False, False, True])] * 4
 
 
 def _third() -> Dict[str, str]:
