@@ -8,7 +8,6 @@ They keep their protocol, so that they are somebody else's still and nobody tidi
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any, Dict, Iterable, List, Mapping, Sequence
 
 from . import rtnl
@@ -51,16 +50,7 @@ def give_back(rerouted: Sequence[Rerouted]) -> List[str]:
     failures: List[str] = []
     for one in rerouted:
         try:
-            rtnl.add_route(one["route"])
+            rtnl.add_route(one["route"])  # replaces the copy: the kernel keeps one for a destination and metric
         except OSError as error:
             failures.append(f"the route to {one['route']['dst']} stays on {one['to']}: {error}")
-        else:
-            withdraw([one])
     return failures
-
-
-def withdraw(rerouted: Sequence[Rerouted]) -> None:
-    """Delete what ``move`` has made, as far as it is still there."""
-    for one in rerouted:
-        with contextlib.suppress(OSError):
-            rtnl.del_route(one["copy"], one["to"])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
 
-from . import health, rerouting, rtnl
+from . import health, rtnl
 from . import loop as loops
 from .aside import aside
 from .daemon import Daemon
@@ -134,8 +134,7 @@ class Undoing:
             nic.trusted = False
         differences: List[str] = [f"{name} is not there any more" for name in gone]
         if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
-            rtnl.restore_foreign(transaction.snapshot, there)
-            rerouting.withdraw(transaction.routes)
+            rtnl.restore_foreign(transaction.snapshot, there)  # static routes that were moved among them
             differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
         over = partial(self._over, transaction, before, differences)
         self.transactions.consumers.restored(transaction.consumers, transaction.force, over)
