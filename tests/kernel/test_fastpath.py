@@ -351,10 +351,13 @@ def test_addresses_routes_and_nexthops_changed_behind_our_back_are_told(
     assert [route.dst for route in requests.dump_routes()] == []
 
 
-def test_what_others_do_with_routes_of_their_own_is_not_told(
+def test_what_routing_daemons_do_with_routes_of_their_own_is_not_told(
     host: Namespace, nics: List[Cable], events: fastpath.EventSocket
 ) -> None:
-    host.ip("route add 198.51.100.0/24 dev m0", "nexthop add id 7 dev m0", "route add 203.0.113.0/24 nhid 7")
+    bgp = "proto 186"  # a table of theirs may hold a million routes
+    host.ip(
+        f"route add 198.51.100.0/24 dev m0 {bgp}", "nexthop add id 7 dev m0", f"route add 203.0.113.0/24 nhid 7 {bgp}"
+    )
     host.ip("nexthop del id 7", "addr add 192.0.2.1/32 dev m0")
     news: List[Any] = []
     assert eventually(lambda: news.extend(events.read()) or any(isinstance(event, AddrEvent) for event in news))

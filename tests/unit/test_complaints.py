@@ -103,6 +103,15 @@ def test_detection_times_below_100_ms_are_called_experimental_where_something_pr
     assert "50 ms is experimental" in said
 
 
+def test_what_is_odd_in_the_files_is_said_in_solaris_words_once() -> None:  # CFG-3, CFG-4
+    runtime = host()
+    text = "Invalid value for FAILBACK maybe"
+    runtime.adopt(Config(runtime.config.groups, warnings=(f"/etc/default/mpathd: {text}",)), 0.0)
+    log = Log(runtime)
+    assert log.at(0) == [f"err {text}"]
+    assert log.at(1) == []
+
+
 def test_two_groups_with_gateways_are_told_whose_default_route_it_is() -> None:
     groups = tuple(Group(name, gateways=("192.0.2.254",)) for name in ("a", "b"))
     (said,) = complaints.doubts(Config(groups))

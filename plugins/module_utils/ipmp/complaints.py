@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from .groupsconf import MPATHD
 from .health import Note
 from .model import Config, Group, family_of
 from .runtime import Nic, Runtime
@@ -21,7 +22,7 @@ class Complaint(NamedTuple):
     ends: Optional[Note]
 
 
-Key = Tuple[str, str]  # what it is about, the NIC
+Key = Tuple[str, str]  # what it is about, and the NIC or the text
 
 
 def complaints(
@@ -32,7 +33,10 @@ def complaints(
     without_ipv6: NICs on which the kernel refuses IPv6; doubles: NIC -> its link-local address, which another member
     has too; ages: s for which a NIC has been watched.
     """
-    found: Dict[Key, Complaint] = {}
+    said = [*runtime.config.warnings, *doubts(runtime.config)]
+    found: Dict[Key, Complaint] = {
+        ("files", text): Complaint(Note("err", text.replace(f"{MPATHD}: ", "", 1)), None) for text in said
+    }
     for group in runtime.config.groups:
         for nic in (runtime.nics[i.name] for i in group.interfaces):
             if not nic.attached or nic.offline:

@@ -15,7 +15,7 @@ import os
 import time
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import health, plan, reports
+from . import health, nl, plan, reports
 from . import loop as loops
 from .announce import Announcer
 from .announcing import Announcing
@@ -31,7 +31,7 @@ from .links import Links
 from .membership import Membership
 from .model import Config, ConfigError
 from .news import News
-from .nlparse import AddrEvent, LinkEvent
+from .nlparse import AddrEvent, LinkEvent, RouteEvent
 from .placement import Move, moves
 from .prober import Prober
 from .proofs import Proofs
@@ -41,7 +41,8 @@ from .watching import Watching
 
 POLL = 0.010  # s; the kernel tells a second carrier loss within a second up to 1.02 s late
 RECONCILE = 10.0  # s between full comparisons without any cause
-WATCH = 0.02  # s after a link-local address has come or gone
+ROUTERS = 0.2  # s after somebody has changed a route (LOOP-3)
+WATCH = 0.02  # s after an address has come, or a link-local one gone
 PUT_BACK = 0.1  # s after somebody else has taken away what is ours
 RETRY = 1.0  # s after a step that failed
 
@@ -122,6 +123,7 @@ class Daemon:
         self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
         self.watching.look_around()
         self.settle("start")
+        self._complain()
         self._poll()
         self.every(RECONCILE, self._reconcile)
         gc.collect()
@@ -141,7 +143,9 @@ class Daemon:
         before = dict(self.runtime.hosting)
         self.adopt_hosting()
         self.watching.look_around()
-        return self.settle("the configuration has changed", before)
+        done = self.settle("the configuration has changed", before)
+        self._complain()
+        return done
 
     def adopt(self, runtime: Runtime, config: Config) -> None:
         """Let the runtime, or a copy of it, take a configuration; a new NIC that has a record is detached."""
@@ -153,6 +157,9 @@ class Daemon:
     def _reconcile(self) -> None:
         self.watching.look_around()
         self.settle("reconcile")
+        self._complain()
+
+    def _complain(self) -> None:
         without_ipv6 = self.membership.without_ipv6(self.runtime)
         self.notes(self.complaints.news(self.runtime, without_ipv6, self.watching.doubles(), loops.now()))
 
@@ -221,8 +228,10 @@ class Daemon:
                 self.links.resync()
             elif isinstance(event, AddrEvent):
                 taken = self._taken(event) or taken
-                if self.kernel.link_local(event):
+                if self.kernel.take_address(event):
                     self.later("watch", WATCH, self._watch)
+            elif isinstance(event, RouteEvent) and event.protocol != nl.PROTO:
+                self.later("routers", ROUTERS, self._routers)
             else:
                 taken = taken or event.deleted
         self._act()
@@ -252,6 +261,10 @@ class Daemon:
         if changed:
             self.publisher.publish(self.runtime)
             self._await_deadline()
+
+    def _routers(self) -> None:
+        self.watching.look_around()
+        self._watch()
 
     def _watch(self) -> None:
         self.watching.order()

@@ -30,6 +30,8 @@ _SOL_NETLINK = 270
 _ADD_MEMBERSHIP, _CAP_ACK, _EXT_ACK, _STRICT_CHECK = 1, 10, 11, 12
 _GROUP_LINK, _GROUP_ADDRESS4, _GROUP_ADDRESS6, _GROUP_ROUTE4, _GROUP_ROUTE6, _GROUP_NEXTHOP = 1, 5, 9, 7, 11, 32
 
+_HEARD = frozenset((nl.PROTO, *nl.HAND_MADE))  # routes that we hear of
+
 _E = TypeVar("_E", LinkEvent, AddrEvent, RouteEvent, NexthopEvent)
 
 
@@ -67,7 +69,7 @@ def _netlink(groups: Sequence[int] = ()) -> socket.socket:
 
 
 class EventSocket:
-    """What happens to links and addresses, and to routes and nexthops of ours; for an event loop."""
+    """What happens to links and addresses, to routes and nexthops of ours, and to routes made by hand; for a loop."""
 
     def __init__(self) -> None:
         self._socket = _netlink(
@@ -106,8 +108,8 @@ class EventSocket:
 
 def _events(data: bytes) -> Iterable[nlparse.Event]:
     for message in nlparse.messages(data):
-        if message.type in (nl.RTM_NEWROUTE, nl.RTM_DELROUTE) and data[message.start + 5] != nl.PROTO:
-            continue  # a router may hold a million routes of others
+        if message.type in (nl.RTM_NEWROUTE, nl.RTM_DELROUTE) and data[message.start + 5] not in _HEARD:
+            continue  # a routing daemon may hold a million of them
         event = nlparse.parse(data, message)
         if isinstance(event, NexthopEvent) and event.id & nl.NH_MASK != nl.NH_BASE:
             continue

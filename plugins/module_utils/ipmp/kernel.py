@@ -16,8 +16,6 @@ from .probing import Router
 
 WAIT = 1.0  # s for an IPv6 address to become usable; it takes a few ms
 
-_HAND_MADE = (1, 3, 4, 9, 16)  # RTPROT_REDIRECT, _BOOT, _STATIC, _RA, _DHCP
-
 # An object that somebody else (or the kernel, with a link) took away meanwhile is as gone as we want it.
 _GONE = frozenset({errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ENODEV})
 
@@ -74,15 +72,17 @@ class Kernel:
         return plan.Observed(held, hops, groups, routes)
 
     def _take_addresses(self, addresses: Sequence[AddrEvent]) -> None:
-        self.own = frozenset(a.ip for a in addresses)
-        self.link_locals = {}
+        self.own, self.link_locals = frozenset(a.ip for a in addresses), {}
         for address in addresses:
-            self.link_local(address)
+            self.take_address(address)
 
-    def link_local(self, address: AddrEvent) -> bool:
-        """Note an IPv6 link-local address that has come or gone; False for every other one."""
+    def take_address(self, address: AddrEvent) -> bool:
+        """Note an address that has come or gone; False when that is nothing new. Ours may be elsewhere by now."""
+        new = not address.deleted and address.ip not in self.own
+        if new:
+            self.own |= {address.ip}
         if address.family != 6 or address.scope != nl.SCOPE_LINK:
-            return False
+            return new
         usable = not (address.deleted or address.flags & (nl.IFA_F_TENTATIVE | nl.IFA_F_DADFAILED))
         if usable:
             self.link_locals.setdefault(address.ifindex, address.ip)
@@ -96,17 +96,15 @@ class Kernel:
         Not those of routing daemons: their tables may hold a million routes.
         """
         names = {link.ifindex: name for name, link in self.links.items()}
-        self.next_hops = tuple(
-            sorted(
-                {
-                    Router(route.gateway, names.get(route.ifindex))
-                    for protocol in _HAND_MADE
-                    for route in self.requests.dump_routes(protocol)
-                    if route.gateway and route.kind == nl.UNICAST
-                },
-                key=lambda router: (router.ip, router.nic or ""),
-            )
-        )
+        found = {
+            Router(gateway, names.get(ifindex))
+            for protocol in nl.HAND_MADE
+            for route in self.requests.dump_routes(protocol)
+            if route.kind == nl.UNICAST
+            for ifindex, gateway in (*route.hops, (route.ifindex, route.gateway))
+            if gateway
+        }
+        self.next_hops = tuple(sorted(found, key=lambda router: (router.ip, router.nic or "")))
 
     def give_back(self, held: plan.Held) -> None:
         """An address that was taken over returns as it was, prefix route included."""

@@ -15,6 +15,7 @@ import struct
 from typing import List, Optional, Sequence
 
 PROTO = 199  # marks our addresses, routes and nexthops
+HAND_MADE = (1, 3, 4, 9, 16)  # RTPROT_REDIRECT, _BOOT, _STATIC, _RA, _DHCP: few, unlike those of routing daemons
 NH_BASE = 0x6E000000  # our nexthop ids: NH_BASE..NH_BASE | ~NH_MASK
 NH_MASK = 0xFF000000
 
@@ -42,6 +43,7 @@ ADDRESS_BODY = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, i
 ROUTE_BODY = struct.Struct("=BBBBBBBBI")  # family, dst length, src length, tos, table, protocol, scope, type, flags
 NEXTHOP_BODY = struct.Struct("=BBBBI")  # family, scope, protocol, reserved, flags
 MEMBER = struct.Struct("=IBBH")  # nexthop id, weight - 1, reserved
+RTNEXTHOP = struct.Struct("=HBBi")  # one way of a multipath route: length, flags, hops, ifindex
 U32 = struct.Struct("=I")
 S32 = struct.Struct("=i")
 CACHE = struct.Struct("=IIII")  # preferred, valid, created, updated

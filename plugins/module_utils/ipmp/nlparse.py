@@ -69,6 +69,7 @@ class RouteEvent(NamedTuple):
     ifindex: int  # 0: none, or several
     gateway: Optional[str]
     prefsrc: Optional[str]
+    hops: Tuple[Tuple[int, Optional[str]], ...] = ()  # of a multipath route: ifindex and gateway of each way
     deleted: bool = False
 
 
@@ -244,8 +245,20 @@ def _parse_route(data: bytes, message: Message) -> Optional[RouteEvent]:
         ifindex=_number(found.get(4)),
         gateway=_ip(found.get(5)),
         prefsrc=_ip(found.get(7)),
+        hops=tuple(_hops(found.get(9, b""))),
         deleted=message.type == nl.RTM_DELROUTE,
     )
+
+
+def _hops(data: bytes) -> Iterator[Tuple[int, Optional[str]]]:
+    """The ways of a multipath route (RTA_MULTIPATH)."""
+    offset = 0
+    while offset + 8 <= len(data):
+        length, _flags, _hops, ifindex = nl.RTNEXTHOP.unpack_from(data, offset)
+        if length < 8:
+            return
+        yield ifindex, _ip(attributes(data, offset + 8, min(offset + length, len(data))).get(5))
+        offset += (length + 3) & ~3
 
 
 def _parse_nexthop(data: bytes, message: Message) -> Optional[NexthopEvent]:

@@ -53,7 +53,8 @@ class Watching:
         alone = [nic.name for nic in self.runtime.watched() if nic.group is None]
         groups.append(self._group(ANONYMOUS, self.runtime.config.defaults.failure_detection_time, (), alone))
         watched = tuple(g for g in groups if any(nic.tests for nic in g.nics))
-        orders = Orders(watched, self.kernel.own if watched else frozenset(), self._taken)
+        ours = (a.ip for interface in self.runtime.config.interfaces() for a in interface.addresses)
+        orders = Orders(watched, self.kernel.own.union(ours) if watched else frozenset(), self._taken)
         if orders != self._ordered:
             self._foresee(orders)
             self._ordered = orders

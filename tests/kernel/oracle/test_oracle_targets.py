@@ -8,7 +8,6 @@ The hosts are an ``Echoer``'s, at the client; the bed's own peers are silent unl
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import Dict, Iterator, List, Sequence, Set
 
@@ -153,8 +152,6 @@ def test_five_hosts_at_most_and_a_router_replaces_them_all(bed: Bed, family: int
         via = ROUTER if family == 4 else sixth
         default = f"ip -{family} route add default via {via} dev eth2"
         bed.host.run(default)
-        if family == 6:
-            bed.signal(signal.SIGHUP)  # else it is noticed within ten seconds
         both_ask(bed, via)
         begin = time.time()
         eventually(lambda: len(asked(wire, begin)) >= 10, "10 probes")
@@ -177,6 +174,15 @@ def test_a_host_route_makes_its_next_hop_a_router(bed: Bed) -> None:
             assert {*asked(wire)} == {other}
         assert [i["mode"] for nic in ("eth1", "eth2") for i in bed.interface(nic)["probing"]] == ["routes"] * 2
     bed.host.run(f"ip route del {other} via {other} dev eth1")
+
+
+def test_each_way_of_a_multipath_route_is_a_router(bed: Bed) -> None:  # TGT-2
+    bed.start(files(), defaults=FAST)
+    bed.host.run(f"ip route add 203.0.113.0/24 nexthop via {ROUTER} dev eth1 nexthop via {HOSTS[4][0]} dev eth2")
+    both = lambda: {*bed.interface("eth1")["probing"][0]["targets"]} == {ROUTER, HOSTS[4][0]}  # noqa: E731
+    eventually(both, lambda: bed.interface("eth1")["probing"], 5)  # by the route's event, not by the next reconcile
+    bed.host.run("ip route del 203.0.113.0/24")
+    eventually(lambda: not both(), lambda: bed.interface("eth1")["probing"], 5)
 
 
 @pytest.mark.oracle("T18")
