@@ -48,14 +48,14 @@ class Attaching:
             nic.detached = nic.leaving = False
             if nic in known and nic.group and nic.present and not nic.joined:
                 nic.health = health.suspect(nic.health, loops.now())
-        routes = self.transactions.forget([nic.name for nic in nics])
         for nic in nics:
             if nic not in known:
                 self.runtime.nics.pop(nic.name, None)
         self.daemon.settle(f"{name} is attached")
 
         def tell(held: bool) -> None:
-            messages.extend(rerouting.give_back(routes))
+            if held or all(nic.present for nic in nics):  # else the record says how it can be put back, next time
+                messages.extend(rerouting.give_back(self.transactions.forget([nic.name for nic in nics])))
             done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
             if held:
                 self.daemon.log("info", f"{name} is attached")

@@ -54,8 +54,8 @@ class Inquiry:
         except ComponentError as error:
             raise Denial("hardware", str(error)) from error
         left = self._left(found.name if found else name)
-        if left is not None and (found is None or set(found.interfaces) <= set(left.interfaces)):
-            return Meant(left, [runtime.nics.get(n) or self._stranger(n, detached=True) for n in left.interfaces])
+        if left is not None and (found is None or set(found.interfaces) <= set(left.about.interfaces)):
+            return left
         if found is None and name in runtime.nics:
             found = Component(name, (name,), "none", present=False)
         if found is None:
@@ -68,11 +68,11 @@ class Inquiry:
         found = {c.name: c for c in Sysfs(links, self.sysfs).all()}
         for name in runtime.nics:
             found.setdefault(name, Component(name, (name,), "none", present=False))
-        left = {card["name"]: self._as_left(card) for card in self._cards()}
-        return [
-            Meant(c, [runtime.nics.get(n) or self._stranger(n, detached=c.name in left) for n in c.interfaces])
-            for c in {**found, **left}.values()
-        ]
+        known = {
+            c.name: Meant(c, [runtime.nics.get(n) or self._stranger(n) for n in c.interfaces]) for c in found.values()
+        }
+        known.update((left.about.name, left) for left in map(self._as_left, self._cards()) if left is not None)
+        return list(known.values())
 
     # -- what has left
 
@@ -88,15 +88,16 @@ class Inquiry:
             cards.append(opened.card)
         return cards
 
-    def _left(self, name: str) -> Optional[Component]:
+    def _left(self, name: str) -> Optional[Meant]:
         """The detached component of that name, else the one that took the interface of that name along."""
         cards = self._cards()
-        by_name = [c for c in cards if c["name"] == name]
-        return next((self._as_left(c) for c in (*by_name, *(c for c in cards if name in c["interfaces"]))), None)
+        chosen = [c for c in cards if c["name"] == name] + [c for c in cards if name in c["interfaces"]]
+        return next((left for left in map(self._as_left, chosen) if left is not None), None)
 
-    def _as_left(self, card: Dict[str, Any]) -> Component:
+    def _as_left(self, card: Dict[str, Any]) -> Optional[Meant]:
+        """None where it is all back, by whatever way."""
         known = {k: card[k] for k in ("name", "kind", "hardware", "slot")}
-        return Component(
+        about = Component(
             **known,
             interfaces=tuple(card["interfaces"]),
             functions=tuple(card["functions"]),
@@ -105,6 +106,8 @@ class Inquiry:
             altnames=tuple(card["altnames"]),
             macs=tuple(card["macs"].items()),
         )
+        nics = [self.daemon.runtime.nics.get(n) or self._stranger(n, detached=True) for n in about.interfaces]
+        return Meant(about, nics) if any(nic.detached or not nic.present for nic in nics) else None
 
     def _stranger(self, name: str, *, detached: bool = False) -> Nic:
         """A NIC that no file names."""

@@ -12,6 +12,7 @@ What is written to a file of the tree happens to the lab's cards: remove, rescan
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import threading
@@ -23,6 +24,7 @@ from bed import Bed
 from fake_sysfs import Tree
 
 CARDS_DRIVER = "e1000"
+_WORD = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[01]")
 
 
 class Cards:
@@ -94,9 +96,9 @@ class Cards:
                 if fd == self._wake:
                     return
                 path, act = self._files[fd]
-                text = os.read(fd, 100).decode()
-                self.written.append((path, text))
-                act(text)
+                for text in _WORD.findall(os.read(fd, 1000).decode()):  # a pipe joins what was written one by one
+                    self.written.append((path, text))
+                    act(text)
 
     def _leave(self, functions: Sequence[str], *, bound: bool = False) -> None:
         for function in functions:

@@ -269,3 +269,32 @@ def test_a_component_keeps_its_names_while_it_is_out(bed: Bed) -> None:
         assert bed.call("transactions")["records"] == []
         assert query(bed, component=CARD)["state"] == "attached"
     assert bed.hosting() == {A1: "eth1", B1: "eth2"}
+
+
+def test_a_card_that_does_not_come_at_once_can_be_asked_for_again(bed: Bed) -> None:
+    bed.start(PAIR)
+    with Cards(bed, {f"{CARD}.0": ["eth1"]}) as cards:
+        assert bed.run("cfgadm", "-o", "hardware=pci", "-c", "unconfigure", CARD).returncode == 0
+        cards.lost.add(f"{CARD}.0")
+        with pytest.raises(DaemonError) as caught:
+            bed.call("attach", component=CARD, wait_timeout=1)
+        assert caught.value.kind == "timeout"
+        assert query(bed, component=CARD)["component"]["present"] is False
+        cards.lost.clear()
+        assert bed.run("cfgadm", "-c", "configure", CARD).returncode == 0
+        assert bed.call("transactions")["records"] == []
+        assert bed.hosting() == {A1: "eth1", B1: "eth2"}
+
+
+def test_a_card_that_came_by_itself_is_asked_about_as_it_is_now(bed: Bed) -> None:
+    bed.start(PAIR)
+    with Cards(bed, {f"{CARD}.0": ["eth1"]}) as cards:
+        assert bed.run("cfgadm", "-o", "hardware=pci", "-c", "unconfigure", "eth1").returncode == 0
+        cards.lost.add(f"{CARD}.0")
+        with pytest.raises(DaemonError):
+            bed.call("attach", component="eth1", wait_timeout=1)
+        cards.lost.clear()
+        bed.host.run("printf 1 >/sys/bus/pci/rescan")  # somebody else did
+        eventually(bed.on(eth1=A1, eth2=B1), "home")
+        answer = query(bed, component="eth1", hardware="driver")
+        assert (answer["state"], answer["allowed"], answer["component"]["hardware"]) == ("attached", True, "driver")

@@ -1,0 +1,89 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shipped playbooks take a card with two NICs out of a host and put it back; a trial that fails does so too."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List
+
+import pytest
+from bed import Bed
+from cards import Cards
+
+from lab import compare, dump, inventory
+
+pytestmark = pytest.mark.kernel
+COLLECTIONS = Path(__file__).resolve().parents[3] / "build" / "collections"
+CARD = "0000:00:05"
+FUNCTIONS = {f"{CARD}.0": ["eth1"], f"{CARD}.1": ["eth2"]}
+TRIO: Dict[str, str] = {f"hostname.eth{n}": f"192.0.2.1{n}/24 group g up\n" for n in (1, 2, 3)}
+HOME = {f"192.0.2.1{n}": f"eth{n}" for n in (1, 2, 3)}
+
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def bed() -> Iterator[Bed]:
+    with Bed(nics=3) as made:
+        yield made
+
+
+@pytest.fixture
+def play(bed: Bed, tmp_path: Path) -> Play:
+    bed.start(TRIO)
+    bed.lab.write_inventory(tmp_path / "hosts.yml")
+    extra = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_HOME": str(tmp_path / "ansible")}
+    options = ("-i", str(tmp_path / "hosts.yml"), "-e", "ipmp_hosts=h1", "-e", f"ipmp_component={CARD}")
+
+    def play(playbook: str, *more: str) -> subprocess.CompletedProcess[str]:
+        return inventory.ansible(bed.lab.controller, *options, f"netpath.ipmp.{playbook}", *more, extra=extra)
+
+    return play
+
+
+def present(bed: Bed) -> List[bool]:
+    return [bed.nic(name).present for name in ("eth1", "eth2")]
+
+
+def test_a_card_goes_and_comes_back(bed: Bed, play: Play) -> None:
+    with Cards(bed, FUNCTIONS) as cards:
+        before = dump(bed.host)
+        checked = play("dr_check")
+        assert checked.returncode == 0, checked.stdout
+        assert "192.0.2.12 would move from eth2 to eth3" in checked.stdout
+        assert compare(before, dump(bed.host)) == []
+        detached = play("dr_detach")
+        assert detached.returncode == 0, detached.stdout
+        assert (set(bed.hosting().values()), present(bed)) == ({"eth3"}, [False, False])
+        assert [path for path, _text in cards.written] == [f"devices/pci0000:00/{f}/remove" for f in FUNCTIONS]
+        again = play("dr_detach")
+        assert (again.returncode, "changed=0" in again.stdout) == (0, True), again.stdout
+        attached = play("dr_reattach")
+        assert attached.returncode == 0, attached.stdout
+        assert (bed.hosting(), present(bed)) == (HOME, [True, True])
+
+
+def test_a_trial_that_fails_puts_the_card_back(bed: Bed, play: Play) -> None:
+    with Cards(bed, FUNCTIONS):
+        done = play("dr_detach", "-e", '{"ipmp_verify_ports": [9]}')
+        assert done.returncode == 2
+        assert re.search(r"accepts no connection to port 9.*it was put back", done.stdout + done.stderr)
+        assert (bed.hosting(), present(bed)) == (HOME, [True, True])
+        assert bed.call("transactions")["open"] is None
+
+
+def test_a_card_that_no_timer_could_bring_back_needs_another_way(bed: Bed, play: Play) -> None:
+    with Cards(bed, FUNCTIONS, slots={"7": CARD}) as cards:
+        for playbook in ("dr_check", "dr_detach"):
+            refused = play(playbook)
+            assert refused.returncode == 2
+            assert "use hardware=pci, driver or none" in refused.stdout + refused.stderr
+        assert (bed.hosting(), present(bed), cards.written) == (HOME, [True, True], [])
+        assert play("dr_detach", "-e", "ipmp_hardware=driver").returncode == 0
+        assert [path for path, _text in cards.written] == ["bus/pci/drivers/e1000/unbind"] * 2
+        assert play("dr_reattach").returncode == 0
+        assert (bed.hosting(), present(bed)) == (HOME, [True, True])
