@@ -225,7 +225,7 @@ def test_late_answers_do_not_repair_a_nic() -> None:
     network.answers[R] = lambda name: max(0.0005, hold - network.now) if name == "eth1" else 0.0005
     network.run(8.2 * P)
     assert network.verdicts == [("nic-failed", "eth1")] and network.instance("eth1").lost == 0
-    network.run(10 * P)
+    network.run(12 * P)
     assert network.verdicts[1:] == [("nic-repaired", "eth1")]
     assert network.when("nic-repaired") - network.when("nic-failed") > 9 * P
 

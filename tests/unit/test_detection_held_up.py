@@ -29,3 +29,23 @@ def test_answers_that_were_held_up_together_do_not_slow_the_group_down(fdt: int,
             network.run(held_up + 10 * fdt / 1000)
             assert network.detection_time() == fdt, (seed, network.notes)
         assert not [text for text in network.notes if "Cannot meet" in text]
+
+
+@pytest.mark.parametrize("fdt", [100, 1000])
+def test_answers_that_were_held_up_together_are_one_success(fdt: int) -> None:
+    """REP-1, REP-3: a path that was open for a moment has shown no more than that."""
+    interval = fdt // 7 / 1000
+    for seed in range(20):
+        network = Network(group(nic(1), nic(2), fdt=fdt, routers=[R]), seed=seed)
+        network.host(R)
+        network.run(10 * interval)
+        network.silent.add("eth1")
+        network.run(10 * interval)
+        assert network.verdicts == [("nic-failed", "eth1")]
+        network.silent.clear()
+        opened = network.now + 30 * interval
+        answers = at_once(network, opened)
+        network.answers[R] = lambda name, answers=answers: answers(name) if name == "eth1" else 0.0002  # type: ignore[misc]
+        network.run(60 * interval)
+        assert network.verdicts == [("nic-failed", "eth1"), ("nic-repaired", "eth1")]
+        assert 8.5 * interval <= network.when("nic-repaired") - opened <= 12 * interval, seed

@@ -288,12 +288,11 @@ class Detector:
         instance.acked += 1
         instance.quiet_until = now  # PRB-7
         history.ack(probe)
-        target = probe.target
+        target, interval = probe.target, instance.nic.group.interval
+        probe.held_up = (reply.received - target.heard) * 1000 < interval / 4  # probes leave half an interval apart
         if probe.number > target.newest:
-            interval = instance.nic.group.interval
-            together = (reply.received - target.heard) * 1000 < interval / 4  # probes leave half an interval apart
             target.newest, target.heard = probe.number, reply.received
-            if not instance.nic.failed and target.rtt.take(_took(probe.sent, reply), interval, together):
+            if not instance.nic.failed and target.rtt.take(_took(probe.sent, reply), interval, probe.held_up):
                 self._adapt(instance, target, now)
         if self.seen_wanted:
             self._findings.show(instance, probe, reply, self.epoch)

@@ -19,12 +19,13 @@ UNSENT, OPEN, ACKED, LOST, FORGOTTEN = range(5)
 class Probe:
     """One probe that counts. ``number`` goes on for ever; on the wire it has 16 bits."""
 
-    __slots__ = ("nonce", "number", "sent", "started", "state", "target")
+    __slots__ = ("held_up", "nonce", "number", "sent", "started", "state", "target")
 
     def __init__(self, number: int, nonce: int, target: Target, started: float) -> None:
         self.number, self.nonce, self.target, self.started = number, nonce, target, started
         self.sent = started  # until ``UNSENT`` is over
         self.state = UNSENT
+        self.held_up = False  # its answer came together with another
 
     @property
     def sequence(self) -> int:
@@ -132,7 +133,8 @@ class History:
         """How many were answered in a row: over all targets, or by the target of the latest one (REP-1).
 
         Other than Solaris we count only what was sent after the failure: a target whose answers never stopped would
-        make the NIC flap.
+        make the NIC flap. And answers that were held up together are one, however many: the kernel keeps the probes
+        of seconds until it knows a MAC address, and a path that was open for a moment has shown no more than that.
         """
         overall = by_target = 0
         unbroken = True
@@ -140,7 +142,7 @@ class History:
         for probe in reversed(self._probes):
             if probe.number < self.proof_from:
                 break
-            if not probe.decided:
+            if not probe.decided or probe.held_up:
                 continue
             latest = latest or probe.target
             if probe.state == LOST:
