@@ -298,3 +298,19 @@ def test_a_card_that_came_by_itself_is_asked_about_as_it_is_now(bed: Bed) -> Non
         eventually(bed.on(eth1=A1, eth2=B1), "home")
         answer = query(bed, component="eth1", hardware="driver")
         assert (answer["state"], answer["allowed"], answer["component"]["hardware"]) == ("attached", True, "driver")
+
+
+def test_what_is_built_on_somebody_elses_interface_of_that_number_is_not_in_the_way(bed: Bed) -> None:
+    bed.start(PAIR)
+    index = bed.interface("eth1")["ifindex"]
+    script = (
+        f"ip link add p1 index {index} type veth peer name p2 index 999 && ip link add link p1 name mv9 type macvlan"
+        " && ip link set mv9 netns 1 && exec sleep 100"
+    )
+    process = bed.host.popen(["unshare", "--net", "sh", "-c", script])
+    try:
+        eventually(lambda: bed.run("ip", "link", "show", "mv9").returncode == 0, "it is there")
+        assert query(bed)["allowed"]
+    finally:
+        process.send_signal(9)
+        process.wait()
