@@ -314,3 +314,27 @@ def test_what_is_built_on_somebody_elses_interface_of_that_number_is_not_in_the_
     finally:
         process.send_signal(9)
         process.wait()
+
+
+def test_a_rollback_leaves_an_offline_nic_offline_and_a_spare_a_spare(bed: Bed) -> None:
+    bed.start(PAIR, defaults="FAILBACK=no\n")
+    bed.nic("eth2").pull()
+    eventually(bed.on(eth1=f"{A1} {B1}"), "all on eth1")
+    bed.nic("eth2").plug()
+    eventually(lambda: "INACTIVE" in bed.flags("eth2"), "it is a spare")
+    flags = [i["flags"] for i in bed.status()["interfaces"]]
+    for moved in (True, False):
+        transaction = bed.call("detach-prepare", component="eth1" if moved else "eth2")["transaction"]
+        assert ("INACTIVE" in bed.flags("eth2")) is False
+        undone = bed.call("detach-rollback", transaction=transaction)
+        assert (undone["rolled_back"], undone["differences"]) == (True, [])
+        assert [i["flags"] for i in bed.status()["interfaces"]] == flags
+    assert bed.run("if_mpadm", "-d", "eth2").returncode == 0
+    before = dump(bed.host)
+    transaction = bed.call("detach-prepare", component="eth2")["transaction"]
+    assert bed.interface("eth2")["state"] == "detached"
+    assert bed.call("detach-rollback", transaction=transaction)["differences"] == []
+    assert "OFFLINE" in bed.flags("eth2")
+    eventually(
+        lambda: not compare(before, dump(bed.host), nexthop_ids=False), lambda: compare(before, dump(bed.host)), 10
+    )
