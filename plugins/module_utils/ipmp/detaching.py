@@ -87,6 +87,8 @@ class Detaching:
             lost=list(verdict.lost),
             hosting=dict(self.runtime.hosting),
             failed={nic.name: nic.health.failed for nic in nics},
+            offline=[nic.name for nic in nics if nic.offline],
+            held_back=[nic.name for nic in self.runtime.grouped() if nic.held_back],
             snapshot=_snapshot(),
             consumers=asked.taken,
         )

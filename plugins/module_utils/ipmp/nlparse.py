@@ -21,7 +21,7 @@ class LinkEvent(NamedTuple):
     mtu: int
     mac: str  # "" where there is none
     master: int  # ifindex of the bridge or bond that it is enslaved to, or 0
-    parent: int  # ifindex of the lower device (VLAN) or peer (veth), or 0
+    parent: int  # ifindex of the lower device (VLAN) or peer (veth) if it is in this network namespace, else 0
     kind: str  # "veth", "vlan", "tun", ...; "" for hardware
     permanent_mac: str
     altnames: Tuple[str, ...]
@@ -186,7 +186,7 @@ def _parse_link(data: bytes, message: Message) -> Optional[LinkEvent]:
         mtu=_number(found.get(4)),
         mac=_mac(found.get(1, b"")),
         master=_number(found.get(10)),
-        parent=_number(found.get(5)),
+        parent=0 if 37 in found else _number(found.get(5)),  # IFLA_LINK_NETNSID: an index of another namespace
         kind=_text(information.get(1, b"")),
         permanent_mac=_mac(found.get(54, b"")),
         altnames=tuple(_names(found.get(52, b""))),

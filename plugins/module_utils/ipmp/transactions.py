@@ -46,6 +46,8 @@ class Transaction:
     lost: List[str] = field(default_factory=list)
     hosting: Dict[str, Optional[str]] = field(default_factory=dict)
     failed: Dict[str, bool] = field(default_factory=dict)
+    offline: List[str] = field(default_factory=list)  # NICs of it that if_mpadm had taken offline
+    held_back: List[str] = field(default_factory=list)  # NICs of the host that were spares under FAILBACK=no
     snapshot: Dict[str, Any] = field(default_factory=dict)
     previous: Dict[str, Optional[str]] = field(default_factory=dict)
     card: Dict[str, Any] = field(default_factory=dict)  # COMPONENT, as it was before

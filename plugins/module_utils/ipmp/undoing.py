@@ -106,10 +106,10 @@ class Undoing:
         nics = self.nics(transaction)
         for nic in nics:
             if nic.detached:
-                nic.detached = False
+                nic.detached, nic.offline = False, nic.name in transaction.offline
                 nic.health = replace(health.Health(), failures=nic.health.failures)
                 nic.trusted = in_need and transaction.failed.get(nic.name) is False
-                if nic.present and nic.group and not nic.trusted:
+                if nic.present and nic.group and not nic.trusted and not nic.offline:
                     nic.health = health.suspect(nic.health, loops.now())
             nic.leaving = False
         self.runtime.wishes.update(
@@ -132,12 +132,23 @@ class Undoing:
         gone = [nic.name for nic in nics if not nic.present and nic.name in there]
         for nic in nics:
             nic.trusted = False
+        self._spare_again(transaction)
         differences: List[str] = [f"{name} is not there any more" for name in gone]
         if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
             rtnl.restore_foreign(transaction.snapshot, there)  # static routes that were moved among them
             differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
         over = partial(self._over, transaction, before, differences)
         self.transactions.consumers.restored(transaction.consumers, transaction.force, over)
+
+    def _spare_again(self, transaction: Transaction) -> None:
+        """Who has served meanwhile, and was a spare before, is one again."""
+        hosts = frozenset(self.runtime.hosting.values())
+        spares = [nic for name in transaction.held_back for nic in (self.runtime.nics.get(name),) if nic is not None]
+        idle = [nic for nic in spares if nic.name not in hosts and not nic.held_back]
+        for nic in idle:
+            nic.held_back = True
+        if idle:
+            self.daemon.settle("rollback")
 
     def _over(self, transaction: Transaction, before: Hosting, differences: List[str]) -> None:
         self.transactions.end(transaction, "rolled_back")

@@ -298,3 +298,43 @@ def test_a_card_that_came_by_itself_is_asked_about_as_it_is_now(bed: Bed) -> Non
         eventually(bed.on(eth1=A1, eth2=B1), "home")
         answer = query(bed, component="eth1", hardware="driver")
         assert (answer["state"], answer["allowed"], answer["component"]["hardware"]) == ("attached", True, "driver")
+
+
+def test_what_is_built_on_somebody_elses_interface_of_that_number_is_not_in_the_way(bed: Bed) -> None:
+    bed.start(PAIR)
+    index = bed.interface("eth1")["ifindex"]
+    script = (
+        f"ip link add p1 index {index} type veth peer name p2 index 999 && ip link add link p1 name mv9 type macvlan"
+        " && ip link set mv9 netns 1 && exec sleep 100"
+    )
+    process = bed.host.popen(["unshare", "--net", "sh", "-c", script])
+    try:
+        eventually(lambda: bed.run("ip", "link", "show", "mv9").returncode == 0, "it is there")
+        assert query(bed)["allowed"]
+    finally:
+        process.send_signal(9)
+        process.wait()
+
+
+def test_a_rollback_leaves_an_offline_nic_offline_and_a_spare_a_spare(bed: Bed) -> None:
+    bed.start(PAIR, defaults="FAILBACK=no\n")
+    bed.nic("eth2").pull()
+    eventually(bed.on(eth1=f"{A1} {B1}"), "all on eth1")
+    bed.nic("eth2").plug()
+    eventually(lambda: "INACTIVE" in bed.flags("eth2"), "it is a spare")
+    flags = [i["flags"] for i in bed.status()["interfaces"]]
+    for moved in (True, False):
+        transaction = bed.call("detach-prepare", component="eth1" if moved else "eth2")["transaction"]
+        assert ("INACTIVE" in bed.flags("eth2")) is False
+        undone = bed.call("detach-rollback", transaction=transaction)
+        assert (undone["rolled_back"], undone["differences"]) == (True, [])
+        assert [i["flags"] for i in bed.status()["interfaces"]] == flags
+    assert bed.run("if_mpadm", "-d", "eth2").returncode == 0
+    before = dump(bed.host)
+    transaction = bed.call("detach-prepare", component="eth2")["transaction"]
+    assert bed.interface("eth2")["state"] == "detached"
+    assert bed.call("detach-rollback", transaction=transaction)["differences"] == []
+    assert "OFFLINE" in bed.flags("eth2")
+    eventually(
+        lambda: not compare(before, dump(bed.host), nexthop_ids=False), lambda: compare(before, dump(bed.host)), 10
+    )
