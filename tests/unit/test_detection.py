@@ -127,6 +127,20 @@ def test_missed_probes_are_skipped_counted_and_noted() -> None:
     assert len(network.notes) == 1 and 13 <= len(network.sent) <= 16
 
 
+def test_a_busy_second_is_one_line() -> None:
+    network = Network(group(nic(1), routers=[R], fdt=100))
+    network.host(R)
+    network.run(1)
+    for _ in range(10):
+        network.stall(0.1)
+        network.run(0)
+    network.stall(1)
+    network.run(0)
+    notes = [n.text for n in network.all(Note) if n.text.startswith("missed sending ")]
+    assert len(notes) in (2, 3), notes
+    assert sum(int(text.split()[2]) for text in notes) == network.detector.snapshot().missed
+
+
 def test_grid_of_wake_ups() -> None:
     """An eighth of the shortest interval."""
     assert Network(group(nic(1), fdt=10000)).detector.tick() == 0.010

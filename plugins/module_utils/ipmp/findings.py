@@ -12,7 +12,7 @@ from .history import Probe
 from .probing import Changed, Finding, Reply, Seen, Verdict
 from .watched import Instance, Nic
 
-NOTE_PAUSE = 1.0  # s between notes about strange replies of one instance, so that a flood cannot fill the log
+NOTE_PAUSE = 1.0  # s between notes of one kind, so that a flood, or a busy host, cannot fill the log
 
 
 class Findings:
@@ -22,6 +22,7 @@ class Findings:
         self.verdicts = 0  # said so far (``Orders.taken``)
         self._found: List[Finding] = []
         self._changed: Set[str] = set()
+        self._late, self._next_late = 0, float("-inf")  # probes not sent and not yet told, and when to tell
 
     def take(self) -> List[Finding]:
         """What was found since the last call."""
@@ -55,7 +56,12 @@ class Findings:
         self._found.append(Note("info", text))
 
     def late(self, skipped: int, now: float, due: float, base: float) -> None:
-        """Probes that were not sent because we came too late (PRB-3)."""
+        """Probes that were not sent because we came too late (PRB-3); a busy second is one line."""
+        self._late += skipped
+        if now < self._next_late:
+            return
+        self._next_late = now + NOTE_PAUSE
+        skipped, self._late = self._late, 0
         times = f"cur_time {now * 1000:.0f} snxt_time {due * 1000:.0f} snxt_basetime {base * 1000:.0f}"
         self._found.append(Note("info", f"missed sending {skipped} probes {times}"))
 

@@ -36,6 +36,8 @@ class Links:
         nic = self.runtime.nics.get(link.name)
         if nic is None:
             return
+        if nic.present and nic.mac != link.mac:
+            self.news.cause(f"the hardware address of {nic.name} is now {link.mac}")
         nic.mtu, nic.mac = link.mtu, link.mac
         if not nic.present or nic.ifindex != link.ifindex:
             self._appeared(nic, link.ifindex, starting)

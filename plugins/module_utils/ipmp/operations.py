@@ -212,6 +212,13 @@ class Operations:
     def _undo_offline(self, args: Args, reply: Reply) -> None:
         nic = self._member(args)
         self.transactions.must_be_idle()
+        if nic.twin:
+            raise Denial(
+                "state",
+                f"cannot undo-offline {nic.name}: interface has duplicate hardware address {nic.mac}; "
+                "give it one of its own first",
+                "hwaddr-dup",
+            )
         if not nic.offline:
             raise Denial("state", f"{nic.name} is not offline", "not-offline")
         interface = self.runtime.interface(nic.name)
