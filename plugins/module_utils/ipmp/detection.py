@@ -152,14 +152,14 @@ class Detector:
 
     def tick(self) -> float:
         """The coarsest grid of wake-ups, s: an eighth of the shortest interval, at most 10 ms."""
-        busy = [g.configured_interval for g in self._groups.values() if any(True for _ in g.instances)]
+        busy = [g.configured_interval for g in self._groups.values() if any(True for _instance in g.instances)]
         return min([COARSEST, *(p / 8000 for p in busy)])
 
     def run(self, now: float) -> List[Send]:
         """Judge what is due and return what is to be sent now; read all replies first."""
         sends: List[Send] = []
         while self._heap and self._heap[0][0] <= now:
-            when, _, instance = heapq.heappop(self._heap)
+            when, _serial, instance = heapq.heappop(self._heap)
             if when != self._alive(instance):
                 continue
             if instance.due is not None and instance.due <= now:
@@ -384,7 +384,7 @@ class Detector:
         groups = self._groups.values()
         return Snapshot(
             tuple(nic.shown for group in groups for nic in group.nics.values()),
-            tuple((group.name, group.detection_time) for group in groups if any(True for _ in group.instances)),
+            tuple((group.name, group.detection_time) for group in groups if any(True for _instance in group.instances)),
             self._missed,
             self._missed_times,
         )

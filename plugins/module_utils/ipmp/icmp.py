@@ -150,7 +150,7 @@ def open_socket(ifindex: int, source: str, identifier: int) -> socket.socket:
         connection.bind(where(source, ifindex))
         # Until it was bound it heard what other NICs received.
         with contextlib.suppress(BlockingIOError):
-            for _ in range(_QUEUED):
+            for _packet in range(_QUEUED):
                 connection.recv(1)
     except OSError:
         connection.close()

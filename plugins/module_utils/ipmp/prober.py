@@ -210,7 +210,7 @@ class Prober:
     def _sleep(self, until: float, listen: bool) -> None:
         # select() takes microseconds; epoll would round up to milliseconds, more than a tick may have.
         timeout = None if until == _NEVER else max(0.0, until - time.monotonic())
-        ready, _, _ = select.select([self._bell, self._epoll.fileno()] if listen else [self._bell], [], [], timeout)
+        ready = select.select([self._bell, self._epoll.fileno()] if listen else [self._bell], [], [], timeout)[0]
         if self._bell in ready:
             os.read(self._bell, 4096)
 
@@ -250,7 +250,7 @@ class Prober:
     def _drain(self) -> List[Reply]:
         """The replies that have arrived, with the kernel's stamps in our time."""
         heard: List[Reply] = []
-        for _ in range(_PACKETS_A_ROUND):
+        for _packet in range(_PACKETS_A_ROUND):
             ready = self._epoll.poll(0)
             if not ready:
                 break

@@ -62,7 +62,7 @@ class Targets:
     def next(self, now: float) -> Optional[Target]:
         """Whose turn it is (TGT-6). Spares, and those that have recovered, are taken in on the way (TGT-7)."""
         room = None
-        for _ in self._all:
+        for _turn in self._all:
             target = self._all[self._turn]
             self._turn = (self._turn + 1) % len(self._all)
             if target.state == ACTIVE:
