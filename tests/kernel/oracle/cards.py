@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NICs of a bed on PCI cards that can be taken out: a tree over the host's /sys, and a thread that acts as its kernel.
 
-    with Cards(bed, {"0000:00:05.0": ["eth1"], "0000:00:05.1": ["eth2"]}, slots={"7": "0000:00:05"}):
-        bed.run("cfgadm", "-o", "hardware=pci", "-c", "unconfigure", "0000:00:05")
+    with Cards(bed, {"00f0:00:05.0": ["eth1"], "00f0:00:05.1": ["eth2"]}, slots={"7": "00f0:00:05"}):
+        bed.run("cfgadm", "-o", "hardware=pci", "-c", "unconfigure", "00f0:00:05")
 
 What is written to a file of the tree happens to the lab's cards: remove, rescan, a slot's power, unbind and bind.
 """
@@ -16,15 +16,29 @@ import re
 import select
 import shutil
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Type
 
-from bed import Bed
+from bed import Bed, eventually
 from fake_sysfs import Tree
+
+from lab import compare, dump
 
 CARDS_DRIVER = "e1000"
 _WORD = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[01]")
+
+
+def at_rest(bed: Bed) -> Any:
+    """A dump of the host once nothing changes by itself: link-local addresses come a moment after their link."""
+
+    def same() -> Any:
+        before = dump(bed.host)
+        time.sleep(0.1)
+        return before if not compare(before, dump(bed.host)) else None
+
+    return eventually(same, "the kernel is at rest")
 
 
 class Cards:

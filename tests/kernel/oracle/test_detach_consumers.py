@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from bed import Bed, eventually
+from cards import at_rest
 
 from ipmp.client import DaemonError
 from lab import compare, dump
@@ -53,7 +54,7 @@ def told(bed: Bed) -> List[str]:
 
 def test_a_refusal_refuses_with_its_row_and_nothing_is_touched(bed: Bed) -> None:
     begin(bed, PAIR, "queryremove) echo rcm_failure_reason=it is Monday; exit 3 ;;")
-    before = dump(bed.host)
+    before = at_rest(bed)
     for force in ((), ("-f", "-y")):
         result = bed.run("cfgadm", *force, "-c", "unconfigure", "eth1")
         assert result.returncode == 1
@@ -87,7 +88,7 @@ def test_a_rollback_tells_it_when_the_addresses_are_home(bed: Bed) -> None:
 
 def test_a_failure_after_the_query_puts_everything_back(bed: Bed) -> None:
     begin(bed, PAIR, "preremove) echo rcm_failure_reason=stuck; exit 1 ;;")
-    before = dump(bed.host)
+    before = at_rest(bed)
     with pytest.raises(DaemonError, match="put back: acme,backup could not let go of SUNW_network/eth1: stuck"):
         bed.call("detach-prepare", component="eth1")
     assert told(bed) == ["queryremove SUNW_network/eth1 FALSE", "undoremove SUNW_network/eth1 FALSE"]
@@ -157,7 +158,7 @@ def test_a_survivor_that_fails_while_consumers_work_is_seen_in_time(bed: Bed) ->
 def test_a_caller_who_leaves_while_they_are_asked_has_begun_nothing(bed: Bed) -> None:
     begin(bed, PAIR, "queryremove) touch /run/asked; sleep 1 ;;")
     bed.host.run("rm -f /run/asked")
-    before = dump(bed.host)
+    before = at_rest(bed)
     process = bed.host.popen(["cfgadm", "-c", "unconfigure", "eth1"])
     eventually((bed.root / "run/asked").exists, "it is asked")
     process.send_signal(9)
