@@ -33,7 +33,9 @@ interfaces:
       elements: str
       default: []
     test_addresses:
-      description: Addresses in CIDR notation, or V(link-local), that never leave this interface.
+      description: >-
+        Addresses in CIDR notation, or V(link-local), that never leave this interface. Probes leave from them; without
+        any, only the link is watched.
       type: list
       elements: str
       default: []
@@ -62,7 +64,7 @@ routes:
       type: str
       required: true
 targets:
-  description: Hosts to probe instead of those that the daemon would choose.
+  description: Hosts to probe, before the routers of the group; at most five in all. See docs/detection.md.
   type: list
   elements: str
   default: []
