@@ -21,6 +21,7 @@ unexport VIRTUAL_ENV
 need_root = $(if $(filter 0,$(shell id -u)),,$(error make $@ needs root: $(1); run it as root, for example with sudo))
 installs := it installs the Debian packages that it lacks
 namespaces := it makes network namespaces
+comma := ,
 unbuilt = $(error make $@ is not built yet: $(1))
 
 .PHONY: help
@@ -29,6 +30,8 @@ help:
 	@echo "make test               every check and test, or one part of them:"
 	@echo "                        make lint, sanity, unit, kernel, molecule"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
+	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
+	@echo "                        (ROWS=id,id: some rows only; BENCH_QUICK=1: few rounds)"
 	@echo "make lab-up, lab-down   hosts to play with, and their removal"
 
 .PHONY: venv
@@ -121,7 +124,9 @@ test-vm:
 
 .PHONY: bench
 bench:
-	$(call unbuilt,it will measure failover side by side with bonding and others)
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	@cd tests && python -m bench $(subst $(comma), ,$(ROWS))
 
 .PHONY: clean
 clean:

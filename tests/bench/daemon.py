@@ -1,0 +1,82 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real daemon on a bed: its process, its quiet moments, and what it costs while nothing happens."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Dict, Tuple
+
+from bed import Bed
+
+from . import load
+from .row import BenchError, Figures, Run
+
+MEMBERS = 8
+QUIET, WINDOW, QUIET_LIMIT = 3.0, 0.1, 20.0  # percent of a core over so many s; s
+SETTLING = 6.0  # s; announcements are repeated until 5 s after the start
+IDLE_WINDOW = 3.0  # s
+
+
+def pid_of(bed: Bed) -> int:
+    """The daemon's process id, as the machine numbers it."""
+    inside = str(bed.call("ping")["pid"])
+    for pid in bed.host.processes():
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        if next(line for line in lines if line.startswith("NSpid:")).split()[-1] == inside:
+            return pid
+    raise BenchError("the daemon is not among the host's processes")
+
+
+def quiet(pid: int) -> None:
+    """Returns when the daemon has finished what it had to do, preparations for the next failure included."""
+    end = time.monotonic() + QUIET_LIMIT
+    while load.share(pid, WINDOW) > QUIET:
+        if time.monotonic() > end:
+            raise BenchError(f"the daemon is still busy after {QUIET_LIMIT:g} s")
+
+
+def configuration(probing: bool) -> Tuple[Dict[str, str], str]:
+    """Files of a group of 8 members with a data address each, and with test addresses if it probes; groups.conf."""
+    files = {}
+    for number in range(1, MEMBERS + 1):
+        test = f" addif 192.0.2.{110 + number}/24 deprecated -failover up" if probing else ""
+        files[f"hostname.eth{number}"] = f"192.0.2.{10 + number}/24 group g up{test}\n"
+        if probing:
+            files[f"hostname6.eth{number}"] = "group g -failover up\n"
+    return files, "[g]\ntargets = 192.0.2.254, 192.0.2.250\n" if probing else ""
+
+
+def about(probing: bool) -> str:
+    """The configuration in words."""
+    return "8 members with a data address each, " + (
+        "test addresses of both families, detection time 10000 ms" if probing else "without test addresses"
+    )
+
+
+def rss(probing: bool, run: Run) -> Figures:
+    """Resident memory in MiB, a newly started daemon each round."""
+    files, groups = configuration(probing)
+    values = []
+    with Bed(nics=MEMBERS) as bed:
+        for _ in range(run.rounds(5)):
+            bed.start(files, groups=groups)
+            pid = pid_of(bed)
+            quiet(pid)
+            text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+            values.append(int(text.partition("VmRSS:")[2].split()[0]) / 1024)
+    return Figures(values, f"VmRSS of the whole process after its start; {about(probing)}")
+
+
+def idle_cpu(probing: bool, run: Run) -> Figures:
+    """Percent of a core while nothing happens, a window a round."""
+    files, groups = configuration(probing)
+    with Bed(nics=MEMBERS) as bed:
+        bed.start(files, groups=groups)
+        pid = pid_of(bed)
+        time.sleep(SETTLING)
+        values = [load.share(pid, IDLE_WINDOW) for _ in range(run.rounds(5))]
+    polls = "the carrier of each is asked for every 10 ms, and all is compared every 10 s"
+    return Figures(values, f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing)}; {polls}")

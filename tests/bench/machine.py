@@ -1,0 +1,31 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machine that measures, described."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, Dict
+
+
+def describe() -> Dict[str, Any]:
+    """Processor, cores, memory, kernel, Pythons, and the load of the last minute."""
+    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    model = re.search(r"model name\s*:\s*(.+)", cpuinfo)
+    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))
+    hosts = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, text=True, check=False).stdout.split()
+    return {
+        "cpu": model[1].strip() if model else platform.processor(),
+        "cores": os.cpu_count(),
+        "virtual": " hypervisor" in cpuinfo,
+        "memory_gib": round(int(memory[1]) / (1 << 20), 1) if memory else None,
+        "kernel": platform.release(),
+        "python_daemon": hosts[-1] if hosts else "",
+        "python_bench": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
+    }

@@ -1,0 +1,128 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/performance.md: results.json as a page that a person reads. ``page`` is pure.
+
+``python -m bench.page``, in the folder tests, makes the page anew from docs/performance.json, without measuring.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Mapping
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SOAK, SOAK_SECONDS = "false_failures_fdt100_8_nics_5_targets", 600
+QUIET = 5.0  # percent of all cores that others may use on a machine that counts as ours alone
+
+HEAD = """\
+# Performance
+
+Written by `make bench` from what it measured ([performance.json](performance.json)); less is better in every row.
+Everything runs in network namespaces of one machine, whose kernel is host, switch and client at once; the client's
+capture is the judge of what was announced when.
+"""
+
+# What a comparison needs that is not there yet; shown for every row that has no peers.
+NOT_COMPARED = """\
+## Not compared yet
+
+No row stands next to another product so far, so nothing here says that we are faster or slower than one:
+
+* **bonding** and **team**: the kernel of this machine need not have them, and a bond in a namespace is not what people
+  run; they are to be measured in a guest with a kernel of its own, and we in the same guest.
+* **keepalived** (VRRP) and **FRR** (BFD) can run in namespaces and are not set up yet.
+
+Nor is there a row yet for: a planned move (packets lost, longest gap), a second carrier loss within a second, repair,
+4000 addresses, the start of the daemon with 1000 addresses, the control socket with 64 groups, modules and playbooks
+against a bare `ping` task.
+"""
+
+
+def value(number: float) -> str:
+    """Three significant digits, whole numbers as such."""
+    if number == int(number):
+        return str(int(number))
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """The page's text."""
+    rows: List[Dict[str, Any]] = results["rows"]
+    parts = [HEAD, *_shortened(results), "## The machine\n", *_machine(results), "## Figures\n", _table(rows)]
+    parts += ["## What each row is\n", "\n".join(_about(row) for row in rows) + "\n"]
+    if any(not row["peers"] for row in rows):
+        parts.append(NOT_COMPARED)
+    return "\n".join(parts)
+
+
+def _shortened(results: Mapping[str, Any]) -> List[str]:
+    said = []
+    if results["quick"]:
+        said.append("**This was a quick run: two rounds a row, to try the bench itself. Its figures mean little.**\n")
+    soaked = [row["details"]["seconds"] for row in results["rows"] if row["id"] == SOAK and row["ours"]]
+    if not results["quick"] and soaked and soaked[0] < SOAK_SECONDS:
+        said.append(f"**The soak was shortened to {soaked[0]} s; {SOAK_SECONDS} s are asked for.**\n")
+    return said
+
+
+def _machine(results: Mapping[str, Any]) -> List[str]:
+    machine = results["machine"]
+    kind = "virtual machine" if machine["virtual"] else "machine"
+    others = machine["others_busy_percent"]
+    least, most = value(others["least"]), value(others["most"])
+    lines = [
+        "| | |",
+        "| --- | --- |",
+        f"| processor | {machine['cpu']}, {machine['cores']} cores of a {kind}, {machine['memory_gib']:g} GiB |",
+        f"| kernel | {machine['kernel']} |",
+        f"| Python | {machine['python_daemon']} (the daemon's), {machine['python_bench']} (the bench's) |",
+        f"| load before | {machine['load']:g} (average of a minute) |",
+        f"| used by others | {least} to {most} % of all cores, a second before each row |",
+        f"| taken by the host of the virtual machine | {value(machine['stolen_percent'])} % |",
+        f"| when | {results['began']}, {results['seconds']} s |",
+        "",
+    ]
+    if others["most"] > QUIET:
+        lines.append(
+            "The machine was **shared with other work** meanwhile: the greatest values say as much of that as of us.\n"
+        )
+    return lines
+
+
+def _table(rows: List[Dict[str, Any]]) -> str:
+    lines = ["| row | unit | least | median | p99 | greatest | rounds | goal | peers | ratio |"]
+    lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | --- |")
+    for row in rows:
+        ours = row["ours"]
+        cells = [value(ours[what]) for what in ("min", "median", "p99", "max", "n")] if ours else ["-"] * 5
+        peers = ", ".join(f"{name} {value(its['median'])}" for name, its in sorted(row["peers"].items()))
+        ratio = "-" if row["ratio"] is None else value(row["ratio"])
+        lines.append(" | ".join((f"| {row['id']}", row["unit"], *cells, _goal(row), peers or "none yet", f"{ratio} |")))
+    return "\n".join(lines) + "\n\nWith fewer than 100 rounds p99 is the greatest value.\n"
+
+
+def _goal(row: Mapping[str, Any]) -> str:
+    if row["goal"] is None:
+        return "-"
+    goal = f"{row['goal_of']} {value(row['goal'])}"
+    if not row["ours"]:
+        return goal
+    return f"{goal}: {'met' if row['ours'][row['goal_of']] <= row['goal'] else '**missed**'}"
+
+
+def _about(row: Mapping[str, Any]) -> str:
+    return f"* `{row['id']}`: {row['title']}. {row['note'][:1].upper()}{row['note'][1:]}."
+
+
+def write(text: str) -> List[Path]:
+    """docs/performance.json with this text, and its page."""
+    paths = [DOCS / "performance.json", DOCS / "performance.md"]
+    paths[0].write_text(text, encoding="utf-8")
+    paths[1].write_text(page(json.loads(text)), encoding="utf-8")
+    return paths
+
+
+if __name__ == "__main__":
+    write((DOCS / "performance.json").read_text(encoding="utf-8"))

@@ -1,0 +1,63 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a row of the bench is: how it is measured, and what comes of that."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+
+
+class BenchError(Exception):
+    """A row could not be measured; ``str()`` is one sentence."""
+
+
+class Run(NamedTuple):
+    """How to measure: ``quick`` is few rounds, to try the bench itself; ``say`` prints a line of progress."""
+
+    quick: bool
+    say: Callable[[str], None]
+
+    def rounds(self, usual: int) -> int:
+        """So many rounds, or two in a quick run."""
+        return min(usual, 2) if self.quick else usual
+
+
+class Figures(NamedTuple):
+    """One value a round in the row's unit, what a reader has to know about them, and further numbers."""
+
+    values: Sequence[float]
+    note: str
+    details: Dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; less is better in all of them. goal: what ``goal_of`` shall not exceed."""
+
+    id: str
+    title: str
+    unit: str
+    measure: Callable[[Run], Figures]
+    goal: Optional[float] = None
+    goal_of: str = "median"
+
+    def result(self, figures: Optional[Figures], problem: str = "") -> Dict[str, Any]:
+        """The row of results.json; without figures it says what the problem was."""
+        row: Dict[str, Any] = {"id": self.id, "title": self.title, "unit": self.unit, "better": "lower"}
+        row["ours"] = summary(figures.values) if figures else None
+        row.update(peers={}, ratio=None, goal=self.goal, goal_of=self.goal_of)
+        row["note"] = figures.note if figures else f"not measured: {problem}"
+        row["details"] = figures.details if figures else {}
+        return row
+
+
+def summary(values: Sequence[float]) -> Dict[str, float]:
+    """Least, median, 99th percentile (the least value that 99 % do not exceed), greatest, and how many there are."""
+    ordered = sorted(values)
+    p99 = ordered[math.ceil(len(ordered) * 0.99) - 1]
+    found = {"min": ordered[0], "median": statistics.median(ordered), "p99": p99, "max": ordered[-1]}
+    return {**{name: round(value, 4) for name, value in found.items()}, "n": len(ordered)}

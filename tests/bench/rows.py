@@ -1,0 +1,49 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All rows of the bench, in the order in which they are measured: the longest comes last."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Tuple
+
+from .daemon import idle_cpu, rss
+from .failover import carrier_loss
+from .prober_cpu import probe_cpu
+from .row import Row
+from .silent import silent_loss
+from .soak import false_failures
+
+LAST, CPU = "carrier loss to the last announcement", "% of a core"
+
+ROWS: Tuple[Row, ...] = (
+    Row("probe_cpu_1000_per_s", "probing, 1000 probes/s", CPU, partial(probe_cpu, 40, 560, 3.0), 3.0),
+    Row("probe_cpu_fdt100_8_nics", "probing, 8 NICs at 100 ms", CPU, partial(probe_cpu, 8, 100, 3.0)),
+    Row("probe_cpu_default_8_nics", "probing, 8 NICs at default settings", CPU, partial(probe_cpu, 8, 10000, 4.0)),
+    Row("daemon_rss", "memory of the daemon, link-only", "MiB", partial(rss, False), 32.0),
+    Row("daemon_rss_probing", "memory of the daemon, default probing", "MiB", partial(rss, True), 32.0),
+    Row("daemon_idle_cpu_8_members", "idle daemon, link-only", CPU, partial(idle_cpu, False), 0.5),
+    Row("daemon_idle_cpu_8_members_probing", "idle daemon, default probing", CPU, partial(idle_cpu, True)),
+    Row("failover_1_addresses", f"{LAST}, 1 address", "ms", partial(carrier_loss, 1, 20), 0.8),
+    Row("failover_10_addresses", f"{LAST}, 10 addresses", "ms", partial(carrier_loss, 10, 20)),
+    Row(
+        "failover_10_addresses_busy",
+        f"{LAST}, 10 addresses, no core idle",
+        "ms",
+        partial(carrier_loss, 10, 20, busy=True),
+        5.0,
+        "p99",
+    ),
+    Row("failover_100_addresses", f"{LAST}, 100 addresses", "ms", partial(carrier_loss, 100, 20), 1.5),
+    Row("failover_1000_addresses", f"{LAST}, 1000 addresses", "ms", partial(carrier_loss, 1000, 6), 6.0),
+    Row(
+        "failover_10_addresses_tap",
+        f"{LAST}, 10 addresses, batched like a card's",
+        "ms",
+        partial(carrier_loss, 10, 20, kind="tap"),
+    ),
+    Row("silent_loss_fdt100", "silent loss at 100 ms", "ms", partial(silent_loss, 100, 20), 110.0),
+    Row("silent_loss_fdt1000", "silent loss at 1000 ms", "ms", partial(silent_loss, 1000, 5)),
+    Row("false_failures_fdt100_8_nics_5_targets", "false failures under load", "failures", false_failures, 0.0),
+)

@@ -1,0 +1,45 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A path that dies while the carrier stays: until the client has been told where the address is now."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from bed import Bed, eventually
+
+from . import daemon
+from .row import Figures, Run
+from .wire import Ear, cut
+
+DATA = "192.0.2.11"
+FILES = {
+    "hostname.eth1": f"{DATA}/24 group g up addif 192.0.2.111/24 deprecated -failover up\n",
+    "hostname.eth2": "192.0.2.12/24 group g up addif 192.0.2.112/24 deprecated -failover up\n",
+}
+GROUPS = "[g]\ntargets = 192.0.2.254, 192.0.2.250\n"
+ANSWERS = 10  # of each NIC, before the first round
+
+
+def silent_loss(detection_time: int, usual: int, run: Run) -> Figures:
+    """ms from the cut to the first announcement of the address that was on the NIC."""
+    values = []
+    with Bed(nics=2) as bed:
+        bed.start(FILES, groups=GROUPS, defaults=f"FAILURE_DETECTION_TIME={detection_time}\n")
+        pid = daemon.pid_of(bed)
+        eventually(lambda: all(nic["probing"][0]["acked"] >= ANSWERS for nic in bed.status()["interfaces"]), "answers")
+        for _ in range(run.rounds(usual)):
+            daemon.quiet(pid)
+            since = bed.log.mark()
+            with Ear(bed.client, "c0") as ear:
+                time.sleep(random.uniform(0, detection_time / 7000))
+                began = cut(bed.nic("eth1"))
+                time.sleep(detection_time / 2000)
+                values.append((ear.heard(bed.nic("eth2").mac, {DATA}, began)[DATA] - began) * 1000)
+            bed.nic("eth1").mend()
+            bed.log.wait("Successfully failed back to NIC eth1", since)
+    period = detection_time // 7
+    note = f"IPv4, two targets, a probe every {period} ms; verdicts are due {4.5 * period:g} to {7.5 * period:g} ms "
+    return Figures(values, note + "after the cut")

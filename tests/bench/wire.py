@@ -1,0 +1,111 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cable's end at an exactly known moment, and the announcements that a client hears after it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+import time
+from types import TracebackType
+from typing import Dict, Iterator, Optional, Set, Type
+
+from capture import inside, parse
+
+from lab import Host, Nic
+
+from .row import BenchError
+
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+ETH_P_ARP, SO_TIMESTAMPNS, SO_RCVBUFFORCE = 0x0806, 35, 33
+RTM_SETLINK, NLM_F_REQUEST, NLM_F_ACK, IFLA_PROTINFO, NLA_F_NESTED, IFLA_BRPORT_STATE = 19, 1, 4, 12, 0x8000, 1
+LIMIT = 10.0  # s that announcements may take
+
+
+@contextlib.contextmanager
+def at_once() -> Iterator[None]:
+    """No other program may come between taking the time and what the time is of."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))  # the daemon has 1
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
+
+
+def pull(nic: Nic) -> float:
+    """Pull the cable; unix time when that began."""
+    if nic.kind == "tap":
+        with at_once():
+            began = time.time()
+            nic.pull()
+        return began
+    with inside(nic.switch), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        name = nic.port.encode()
+        answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh22x", name, 0))
+        (flags,) = struct.unpack_from("h", answer, 16)
+        request = struct.pack("16sh22x", name, flags & ~IFF_UP)
+        nic.pulled = True
+        with at_once():
+            began = time.time()
+            fcntl.ioctl(control, SIOCSIFFLAGS, request)
+    return began
+
+
+def cut(nic: Nic) -> float:
+    """No frame passes any more, while the carrier stays; unix time when that began."""
+    state = struct.pack("=HHB3x", 5, IFLA_BRPORT_STATE, 0)
+    link = struct.pack("=HH", 4 + len(state), IFLA_PROTINFO | NLA_F_NESTED) + state
+    with inside(nic.switch), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        body = struct.pack("=BxHiII", socket.AF_BRIDGE, 0, socket.if_nametoindex(nic.port), 0, 0) + link
+        head = struct.pack("=IHHII", 16 + len(body), RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
+        nic.silent = True
+        with at_once():
+            began = time.time()
+            kernel.send(head + body)
+        (problem,) = struct.unpack_from("=i", kernel.recv(4096), 16)
+    if problem:
+        raise BenchError(f"the switch port {nic.port} could not be disabled: errno {-problem}")
+    return began
+
+
+class Ear:
+    """The gratuitous ARP that reaches a NIC of a host; it is read when asked for, so that listening costs nothing."""
+
+    def __init__(self, place: Host, nic: str) -> None:
+        with inside(place):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        self._socket.bind((nic, ETH_P_ARP))
+        self._socket.setblocking(False)
+
+    def heard(self, mac: str, addresses: Set[str], since: float) -> Dict[str, float]:
+        """Address -> unix time (the kernel's) of the first announcement of it from that MAC; waits for all."""
+        first: Dict[str, float] = {}
+        end = time.monotonic() + LIMIT
+        while not addresses <= first.keys():
+            if time.monotonic() > end:
+                raise BenchError(f"{len(addresses - first.keys())} addresses were not announced within {LIMIT:g} s")
+            try:
+                data, notes, _flags, _from = self._socket.recvmsg(2048, 128)
+            except BlockingIOError:
+                time.sleep(0.02)
+                continue
+            seconds, nanoseconds = struct.unpack("@qq", next(n[2] for n in notes if n[1] == SO_TIMESTAMPNS))
+            frame = parse(data, seconds + nanoseconds / 1e9)
+            if frame.announces in addresses and frame.source_mac == mac and frame.at >= since:
+                first.setdefault(frame.announces, frame.at)
+        return first
+
+    def __enter__(self) -> Ear:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], problem: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self._socket.close()
