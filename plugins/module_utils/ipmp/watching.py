@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import Callable, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Callable, Container, Dict, List, Optional, Set, Tuple
 
 from . import health
 from . import loop as loops
 from .health import Note
 from .kernel import Kernel
-from .model import Interface, family_of
+from .model import Group, Interface, family_of
 from .news import News
 from .prober import Prober
 from .probing import Changed, Instance, Orders, ProbeSource, Router, Seen, Verdict, Watched, WatchedGroup
@@ -39,21 +39,18 @@ class Watching:
 
     def look_around(self) -> None:
         """Find the routers anew, if anybody probes them."""
-        if any(self._tests(nic) for nic in self.runtime.watched()):
+        if any(i.test_addresses or i.link_local_test for i in self.runtime.config.interfaces()):
             self.kernel.read_next_hops()
 
     def order(self) -> None:
         """Have the prober watch what is there now; it hears nothing if that is what it watches."""
-        groups = [
-            self._group(
-                g.name, self.runtime.config.failure_detection_time(g), g.targets, (i.name for i in g.interfaces)
-            )
-            for g in self.runtime.config.groups
-        ]
-        alone = [nic.name for nic in self.runtime.watched() if nic.group is None]
-        groups.append(self._group(ANONYMOUS, self.runtime.config.defaults.failure_detection_time, (), alone))
+        config, doubles = self.runtime.config, self.doubles()
+        groups = [self._group(g, config.failure_detection_time(g), doubles) for g in config.groups]
+        if not config.defaults.track_interfaces_only_with_groups:
+            anonymous = Group(ANONYMOUS, config.ungrouped)
+            groups.append(self._group(anonymous, config.defaults.failure_detection_time, doubles))
         watched = tuple(g for g in groups if any(nic.tests for nic in g.nics))
-        ours = (a.ip for interface in self.runtime.config.interfaces() for a in interface.addresses)
+        ours = (a.ip for interface in config.interfaces() for a in interface.addresses)
         orders = Orders(watched, self.kernel.own.union(ours) if watched else frozenset(), self._taken)
         if orders != self._ordered:
             self._foresee(orders)
@@ -61,36 +58,34 @@ class Watching:
             self.prober.assign(orders)
         self._proofs()
 
-    def _group(self, name: str, milliseconds: int, targets: Tuple[str, ...], nics: Iterable[str]) -> WatchedGroup:
-        members = [self.runtime.nics[nic] for nic in nics]
-        names = {nic.name for nic in members}
-        group = self.runtime.config.group(name)
-        routers = [Router(ip) for ip in (*group.gateways, *(r.via for r in group.routes))] if group else []
+    def _group(self, group: Group, milliseconds: int, doubles: Container[str]) -> WatchedGroup:
+        names = {interface.name for interface in group.interfaces}
+        routers = [Router(ip) for ip in (*group.gateways, *(r.via for r in group.routes))]
         routers += [r for r in self.kernel.next_hops if family_of(r.ip) == 4 or r.nic in names]
-        watched = tuple(
-            Watched(
-                nic.name,
-                nic.ifindex if nic.present else 0,
-                nic.health.link,
-                nic.plumbed and nic.joined and not nic.leaving,
-                nic.health.failed,
-                self._tests(nic),
-            )
-            for nic in members
-        )
-        return WatchedGroup(name, milliseconds, watched, targets, tuple(dict.fromkeys(routers)))
+        watched = tuple(self._watched(interface, interface.name in doubles) for interface in group.interfaces)
+        return WatchedGroup(group.name, milliseconds, watched, group.targets, tuple(dict.fromkeys(routers)))
 
-    def _tests(self, nic: Nic) -> Tuple[ProbeSource, ...]:
+    def _watched(self, interface: Interface, double: bool) -> Watched:
+        nic = self.runtime.nics[interface.name]
+        return Watched(
+            nic.name,
+            nic.ifindex if nic.present else 0,
+            nic.health.link,
+            nic.plumbed and nic.joined and not nic.leaving,
+            nic.health.failed,
+            self._tests(nic, interface, double),
+        )
+
+    def _tests(self, nic: Nic, interface: Interface, double: bool) -> Tuple[ProbeSource, ...]:
         """The addresses to probe from (TST-1, TST-2): a deprecated IPv4 one if there is one, a link-local IPv6 one."""
-        interface = self.runtime.interface(nic.name)
-        if interface is None or not nic.plumbed:
+        if not nic.plumbed:
             return ()
         found: List[ProbeSource] = []
         best = _best(interface)
         if best is not None:
             found.append(best)
         link_local = self.kernel.link_locals.get(nic.ifindex)
-        if interface.link_local_test and link_local and nic.name not in self.doubles():
+        if interface.link_local_test and link_local and not double:
             found.append(ProbeSource(link_local, 64))
         return tuple(found)
 
@@ -120,8 +115,9 @@ class Watching:
                         Instance(family_of(test.ip), "routes", test.ip, tuple(ip for ip in routers if _near(test, ip)))
                         for test in watched.tests
                     )
+        probing = {watched.name for group in orders.groups for watched in group.nics if watched.tests}
         for nic in self.runtime.nics.values():
-            if not any(w.name == nic.name and w.tests for group in orders.groups for w in group.nics):
+            if nic.name not in probing:
                 nic.instances = ()
 
     # -- findings
