@@ -36,7 +36,7 @@ ROWS: Tuple[Row, ...] = (
         "p99",
     ),
     Row("failover_100_addresses", f"{LAST}, 100 addresses", "ms", partial(carrier_loss, 100, 20), 1.5),
-    Row("failover_1000_addresses", f"{LAST}, 1000 addresses", "ms", partial(carrier_loss, 1000, 6), 6.0),
+    Row("failover_1000_addresses", f"{LAST}, 1000 addresses", "ms", partial(carrier_loss, 1000, 20), 6.0),
     Row(
         "failover_10_addresses_tap",
         f"{LAST}, 10 addresses, batched like a card's",
