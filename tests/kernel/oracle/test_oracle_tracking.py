@@ -119,13 +119,7 @@ def test_where_only_groups_are_tracked_a_nic_in_none_is_not_probed_and_its_flags
 
 
 @pytest.mark.oracle("T29")
-@pytest.mark.parametrize(
-    "restarted",
-    [
-        False,
-        pytest.param(True, marks=pytest.mark.xfail(strict=True, reason="what was saved of it in its group is kept")),
-    ],
-)
+@pytest.mark.parametrize("restarted", [False, True])
 def test_a_nic_that_leaves_its_group_is_neither_offline_nor_failed_any_more(bed: Bed, restarted: bool) -> None:
     member = f"{TC}/24 group g deprecated -failover up\n"
     bed.start({**FILES, "hostname.eth3": member}, groups=GROUP, defaults=fast(500))  # type: ignore[dict-item]
