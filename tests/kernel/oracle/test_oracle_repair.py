@@ -177,3 +177,15 @@ def test_a_flapping_link_of_a_nic_that_probes_is_not_called_flapping(bed: Bed, t
         bed.nic("eth1").plug()
         bed.log.wait(UP.format("eth1"), mark)
     bed.log.wait(FLAPPING)
+
+
+def test_when_a_whole_group_was_silent_its_first_repair_is_told_once(bed: Bed, target: Echoer) -> None:  # GRP-6, GRP-7
+    start(bed, 500)
+    mark = bed.log.mark()
+    bed.drop(f"ip daddr {TARGET}")
+    bed.log.wait("All Interfaces in group g have failed", mark)
+    bed.pass_all()
+    for nic in ("eth1", "eth2"):
+        bed.log.wait(REPAIRED.format(nic), mark)
+    bed.log.wait(r"^At least 1 interface \(eth[12]\) of group g has repaired", mark)
+    assert len([text for text in errors(bed, mark) if text.startswith("At least")]) == 1
