@@ -258,9 +258,11 @@ class Runtime:
                 continue
             health = {k: v for k, v in known.get("health", {}).items() if k in Health.__dataclass_fields__}
             health["ups"] = tuple(health.get("ups", ()))
-            nic.health = Health(**health)  # what a newer daemon wrote beside it is not for us
-            nic.offline, nic.detached = bool(known.get("offline")), bool(known.get("detached"))
-            nic.held_back, nic.joined = bool(known.get("held_back")), bool(known.get("joined"))
+            if self.watches(nic):  # else nobody would ever repair it, as ``adopt`` has it too
+                nic.health = Health(**health)  # what a newer daemon wrote beside it is not for us
+            if nic.group:
+                nic.offline, nic.held_back = bool(known.get("offline")), bool(known.get("held_back"))
+            nic.detached, nic.joined = bool(known.get("detached")), bool(known.get("joined"))
             nic.ifindex = int(known.get("ifindex", 0))
             nic.mtu_before = int(known.get("mtu_before", 0))
             nic.mac, nic.since = str(known.get("mac", "")), float(known.get("since", 0.0))
