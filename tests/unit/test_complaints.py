@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import AbstractSet, List, Mapping
 
+import pytest
+
 from ipmp import complaints
 from ipmp.model import Address, Config, Defaults, Group, Interface
 from ipmp.probing import Instance
@@ -56,6 +58,21 @@ def test_a_nic_without_test_address_is_named_after_20_s_once_and_when_it_has_got
     assert log.at(40) == [
         "info Test address now configured on interface eth2; enabling probe-based failure detection on it"
     ]
+
+
+@pytest.mark.parametrize("out", ["offline", "detached", "twin"])
+def test_a_nic_that_is_out_of_use_has_not_got_what_it_lacked(out: str) -> None:
+    runtime = host()
+    nic = runtime.nics["eth2"]
+    nic.instances = ()
+    log = Log(runtime)
+    assert len(log.at(0) + log.at(20)) == 1
+    setattr(nic, out, True)
+    assert [line for line in log.at(30) if "Test address" in line] == []
+    setattr(nic, out, False)
+    assert [line for line in log.at(40) if "test address" in line.lower()] == [], "that is known already"
+    runtime.adopt(Config(), 0.0)
+    assert log.at(50) == []
 
 
 def test_a_test_address_that_two_have_is_an_error_at_once() -> None:  # TST-5

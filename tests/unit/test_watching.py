@@ -170,6 +170,56 @@ def test_a_group_failure_fails_all_that_are_not_offline_and_accuses_none() -> No
     assert bed.runtime.placed() == {"192.0.2.1": "eth1"}, "nothing moves"
 
 
+def test_who_had_failed_before_its_group_did_is_not_newly_so() -> None:
+    bed = Bed(group())
+    bed.find(Verdict("nic-failed", "eth1"))
+    bed.runtime.nics["eth1"].since = 7.0
+    bed.find(Verdict("group-failed", "lan"))
+    assert bed.runtime.nics["eth1"].since == 7.0
+    assert bed.runtime.nics["eth2"].since > 7.0
+
+
+def test_who_fell_with_the_group_and_is_not_probed_any_more_proves_its_path_once_the_group_works() -> None:  # GRP-5
+    bed = Bed(group(nic("eth1", DATA, TEST1), nic("eth2")))
+    eth1, eth2 = bed.runtime.nics["eth1"], bed.runtime.nics["eth2"]
+    for each in (eth1, eth2):  # as a daemon finds it that starts after the group has failed: its detector knows nothing
+        each.health = health.with_group(each.health)
+    bed.order()
+    assert eth2.health.group_lost, "nobody works"
+    bed.find(Verdict("nic-repaired", "eth1"), Changed("eth1"))
+    assert (eth2.health.group_lost, eth2.health.proving_since is not None) == (False, True)
+
+
+@pytest.mark.parametrize("out", ["offline", "twin", "leaving"])
+def test_time_repairs_nobody_who_is_out_of_use(out: str) -> None:  # OFF-8
+    bed = Bed(group())
+    eth1, eth2 = bed.runtime.nics["eth1"], bed.runtime.nics["eth2"]
+    bed.order()
+    bed.find(Verdict("nic-failed", "eth1"))
+    eth2.health = health.suspect(eth2.health, 5.0)
+    for each in (eth1, eth2):
+        setattr(each, out, True)
+    bed.prober.shown = Snapshot((Watch("eth1", "disabled", ()), Watch("eth2", "disabled", ())))
+    bed.order()
+    bed.find(Changed("eth1"), Changed("eth2"))
+    assert (eth1.health.probes_lost, eth1.health.deadline, eth2.health.deadline) == (True, None, None)
+    for each in (eth1, eth2):
+        setattr(each, out, False)
+    bed.order()
+    assert eth1.health.probes_lost, "its probes are what repairs it"
+    assert eth2.health.waiting
+
+
+def test_what_the_prober_showed_before_it_heard_of_the_orders_is_not_believed() -> None:
+    bed = Bed(group())
+    bed.order()
+    bed.prober.shown = Snapshot((Watch("eth1", "ok", (Instance(4, "routes", "192.0.2.81", (GATEWAY,)),)),))
+    bed.runtime.adopt(Config((group(nic("eth1", DATA), nic("eth2")),)), 0.0)
+    bed.order()
+    bed.find(Changed("eth1"))
+    assert not bed.runtime.nics["eth1"].probed
+
+
 def test_the_first_repair_after_a_group_failure_waits_a_moment_for_the_others() -> None:  # GRP-7
     bed = Bed(group())
     bed.find(Verdict("group-failed", "lan"))

@@ -14,7 +14,7 @@ import errno
 import socket
 import struct
 import time
-from typing import Collection, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Collection, Container, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .nl import ip_text
 
@@ -211,6 +211,11 @@ class Announcer:
                 if error.errno != errno.ENXIO:
                     break
         return sent
+
+    def keep(self, ifindexes: Container[int]) -> None:
+        """Closes the sockets of all other interfaces: one that comes back has another index, as a rule."""
+        for ifindex in [ifindex for ifindex in self._sockets if ifindex not in ifindexes]:
+            self.forget(ifindex)
 
     def forget(self, ifindex: int) -> None:
         """Closes the interface's socket."""

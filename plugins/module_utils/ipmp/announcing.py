@@ -28,6 +28,7 @@ class Announcing:
         A member without an address of its own has put others' addresses into its ARP requests, so when it goes
         all addresses of the group are announced.
         """
+        self.announcer.keep(frozenset(nic.ifindex for nic in self.runtime.nics.values() if nic.present))
         for group in self.runtime.config.groups:
             hosted = self.runtime.hosted(group)
             hosts = frozenset(hosted.values())

@@ -67,9 +67,27 @@ class Complaints:
         for nic in runtime.grouped():
             self._since.setdefault(nic.name, now)
         ages = {name: now - since for name, since in self._since.items()}
-        before, self._said = self._said, complaints(runtime, without_ipv6, doubles, ages)
-        ended = [c.ends for key, c in before.items() if key not in self._said and c.ends is not None]
-        return ended + [c.begins for key, c in self._said.items() if key not in before]
+        before, holds = self._said, complaints(runtime, without_ipv6, doubles, ages)
+        gone = {key: c for key, c in before.items() if key not in holds}
+        unasked = {key: c for key, c in gone.items() if _out_of_use(runtime, key)}
+        self._said = {**unasked, **holds}
+        ended = [c.ends for key, c in gone.items() if key not in unasked and c.ends and _known(runtime, key)]
+        return ended + [c.begins for key, c in holds.items() if key not in before]
+
+
+def _out_of_use(runtime: Runtime, key: Key) -> bool:
+    """Is it about a NIC that shows nothing now? A twin shows only that it is one."""
+    what, name = key
+    nic = runtime.nics.get(name)
+    if what == "files" or nic is None:
+        return False
+    return not nic.attached or nic.offline or (nic.twin and what != "mac")
+
+
+def _known(runtime: Runtime, key: Key) -> bool:
+    """Is it about a NIC that is in a group still? Of others nothing has become better."""
+    nic = runtime.nics.get(key[1])
+    return nic is not None and nic.group is not None
 
 
 def doubts(config: Config) -> List[str]:

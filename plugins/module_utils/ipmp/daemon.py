@@ -259,7 +259,7 @@ class Daemon:
         changed = self.watching.take()
         self._act()
         if changed:
-            self.publisher.publish(self.runtime)
+            self._publish()
             self._await_deadline()
 
     def _routers(self) -> None:
@@ -268,7 +268,7 @@ class Daemon:
 
     def _watch(self) -> None:
         self.watching.order()
-        self.publisher.publish(self.runtime)
+        self._publish()
         self._await_deadline()
 
     def _act(self) -> None:
@@ -318,8 +318,8 @@ class Daemon:
             self._await_deadline()
 
     def _ticking(self) -> List[Nic]:
-        """NICs for which time means something: one that is not there neither settles nor proves anything."""
-        return [nic for nic in self.runtime.watched() if nic.attached]
+        """NICs for which time means something: one that is out of use neither settles nor proves anything."""
+        return [nic for nic in self.runtime.watched() if nic.plumbed]
 
     def _await_deadline(self) -> None:
         """The next moment at which time alone changes a NIC's health."""
@@ -375,8 +375,7 @@ class Daemon:
         self.runtime.wishes = {ip: nic for ip, nic in self.runtime.wishes.items() if hosting.get(ip) != nic}
         self.record = frozenset(plan.owned(self.runtime.config))
         self.watching.order()  # before anybody is told: it decides what is probed
-        for group, was, now in self.publisher.publish(self.runtime):
-            self.notes(reports.turned(self.runtime, group, was, now))
+        self._publish()
         if done:
             self.publisher.emit(self.runtime, "move", moves=[m.as_dict() for m in done], reason=cause)
         self.hot.forget()
@@ -385,6 +384,11 @@ class Daemon:
         self.later("save", 0.0, self.save)
         self._wake()
         self.settled()
+
+    def _publish(self) -> None:
+        """Tell what has changed, and log the groups that have turned."""
+        for group, was, now in self.publisher.publish(self.runtime):
+            self.notes(reports.turned(self.runtime, group, was, now))
 
     def _prepare(self) -> None:
         self.foreign.remember()

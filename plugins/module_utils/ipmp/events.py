@@ -23,7 +23,7 @@ class ProbeStreams:
 
     def listen(self, stream: Stream) -> None:
         """From now on this one sees every probe."""
-        self._streams.append(stream)
+        self._streams = [s for s in self._streams if s.open] + [stream]
         self._wanted(True)
 
     def tell(self, seen: Seen) -> None:
@@ -44,7 +44,7 @@ class Publisher:
 
     def listen(self, stream: Stream) -> None:
         """From now on this one hears everything."""
-        self._streams.append(stream)
+        self._streams = [s for s in self._streams if s.open] + [stream]
 
     def emit(self, runtime: Runtime, kind: str, /, **fields: Any) -> None:
         """Tell one EVENT of the control protocol."""

@@ -139,7 +139,7 @@ def proof_by(health: Health, probed: bool, now: float, *, testless: bool = False
     """What a NIC that is failed with its link up has to show: answered probes where it is probed, else its path.
 
     testless: it has no test address (any more), so what probes said of it does not count (TST-10); groupless: nobody
-    in its group has.
+    in its group has, or the group works again and no probe of its own can say so of this one.
     """
     if testless and health.probes_lost:
         health = replace(health, probes_lost=False)
@@ -152,6 +152,11 @@ def proof_by(health: Health, probed: bool, now: float, *, testless: bool = False
     if not probed and health.proving_since is None:
         return replace(health, proving_since=now, reason=PROVING)
     return health
+
+
+def unproved(health: Health) -> Health:
+    """It is out of use, so nobody can prove its path, and time proves nothing: that begins anew afterwards (OFF-8)."""
+    return health if health.proving_since is None else replace(health, proving_since=None)
 
 
 def suspect(health: Health, now: float) -> Health:

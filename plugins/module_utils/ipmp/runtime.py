@@ -256,12 +256,11 @@ class Runtime:
             nic = self.nics.get(name)
             if nic is None:
                 continue
-            if self.watches(
-                nic
-            ):  # else it has left its group meanwhile, and what was wrong with it is nobody's (LOOP-6)
-                health = {k: v for k, v in known.get("health", {}).items() if k in Health.__dataclass_fields__}
-                health["ups"] = tuple(health.get("ups", ()))
+            health = {k: v for k, v in known.get("health", {}).items() if k in Health.__dataclass_fields__}
+            health["ups"] = tuple(health.get("ups", ()))
+            if self.watches(nic):  # else nobody would ever repair it, as ``adopt`` has it too
                 nic.health = Health(**health)  # what a newer daemon wrote beside it is not for us
+            if nic.group:
                 nic.offline, nic.held_back = bool(known.get("offline")), bool(known.get("held_back"))
             nic.detached, nic.joined = bool(known.get("detached")), bool(known.get("joined"))
             nic.ifindex = int(known.get("ifindex", 0))

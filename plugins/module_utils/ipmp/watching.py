@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import Callable, Container, Dict, List, Optional, Set, Tuple
+from typing import Callable, Container, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from . import health
 from . import loop as loops
@@ -110,12 +110,12 @@ class Watching:
             routers = (*group.targets, *(router.ip for router in group.routers))
             for watched in group.nics:
                 before = known.get(watched.name)
-                if before is None or (before.ifindex, before.tests) != (watched.ifindex, watched.tests):
+                if before is None or _face(before) != _face(watched):
                     self.runtime.nics[watched.name].instances = tuple(
                         Instance(family_of(test.ip), "routes", test.ip, tuple(ip for ip in routers if _near(test, ip)))
                         for test in watched.tests
                     )
-        probing = {watched.name for group in orders.groups for watched in group.nics if watched.tests}
+        probing = _probing(orders)
         for nic in self.runtime.nics.values():
             if nic.name not in probing:
                 nic.instances = ()
@@ -136,9 +136,11 @@ class Watching:
             else:
                 self._seen(finding)
         if changed:
+            # The prober may not have heard of the last orders yet, and then shows what nobody will take back.
+            probing = _probing(self._ordered)
             for watch in self.prober.snapshot().watches:
                 nic = self.runtime.nics.get(watch.nic)
-                if nic is not None:
+                if nic is not None and nic.name in probing:
                     nic.instances = watch.instances
             self._proofs()
         return bool(changed)
@@ -148,7 +150,7 @@ class Watching:
             group = self.runtime.config.group(verdict.name)
             for interface in group.interfaces if group else ():
                 nic = self.runtime.nics[interface.name]
-                if nic.plumbed:
+                if nic.plumbed and not nic.health.failed:
                     nic.health = health.with_group(nic.health)
                     nic.since = time.time()
             self.news.cause(f"the probes of the whole group {verdict.name} are lost")
@@ -187,15 +189,28 @@ class Watching:
     def _proofs(self) -> None:
         now = loops.now()
         watched = {group.name for group in self._ordered.groups}
+        working = {nic.group for nic in self.runtime.grouped() if nic.usable}
         for nic in self.runtime.watched():
-            if nic.attached:
-                nic.health = health.proof_by(
-                    nic.health,
-                    nic.probed and not nic.trusted,
-                    now,
-                    testless=not nic.instances,
-                    groupless=(nic.group or ANONYMOUS) not in watched,
-                )
+            if not nic.plumbed or nic.leaving:
+                nic.health = health.unproved(nic.health)
+                continue
+            nic.health = health.proof_by(
+                nic.health,
+                nic.probed and not nic.trusted,
+                now,
+                testless=not nic.instances,
+                groupless=(nic.group or ANONYMOUS) not in watched or (nic.group in working and not nic.probed),
+            )
+
+
+def _face(watched: Watched) -> Tuple[object, ...]:
+    """What makes probing begin anew when it is another."""
+    return watched.ifindex, watched.tests, watched.online
+
+
+def _probing(orders: Orders) -> FrozenSet[str]:
+    """NICs that shall be probed."""
+    return frozenset(nic.name for group in orders.groups for nic in group.nics if nic.tests and nic.online)
 
 
 def _best(interface: Interface) -> Optional[ProbeSource]:
