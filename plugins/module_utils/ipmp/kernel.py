@@ -27,7 +27,8 @@ class Kernel:
         self.requests = requests
         self.links: Dict[str, LinkEvent] = {}
         self.own: FrozenSet[str] = frozenset()  # every address of this host
-        self.link_locals: Dict[int, str] = {}  # by ifindex: usable IPv6 ones
+        self.link_locals: Dict[int, str] = {}  # by ifindex: one that is usable, and the same as long as it is
+        self._link_locals: Dict[int, List[str]] = {}  # all of them, the oldest first
         self.next_hops: Tuple[Router, ...] = ()  # gateways of other people's routes
         self.writes = 0  # messages that changed something, or tried to
 
@@ -72,23 +73,38 @@ class Kernel:
         return plan.Observed(held, hops, groups, routes)
 
     def _take_addresses(self, addresses: Sequence[AddrEvent]) -> None:
-        self.own, self.link_locals = frozenset(a.ip for a in addresses), {}
-        for address in addresses:
-            self.take_address(address)
+        self.own, self._link_locals = frozenset(a.ip for a in addresses), {}
+        for address in reversed(addresses):
+            self._note_link_local(address)
+        self._choose_link_locals()
 
     def take_address(self, address: AddrEvent) -> bool:
         """Note an address that has come or gone; False when that is nothing new. Ours may be elsewhere by now."""
         new = not address.deleted and address.ip not in self.own
         if new:
             self.own |= {address.ip}
-        if address.family != 6 or address.scope != nl.SCOPE_LINK:
+        if not self._note_link_local(address):
             return new
-        usable = not (address.deleted or address.flags & (nl.IFA_F_TENTATIVE | nl.IFA_F_DADFAILED))
-        if usable:
-            self.link_locals.setdefault(address.ifindex, address.ip)
-        elif self.link_locals.get(address.ifindex) == address.ip:
-            del self.link_locals[address.ifindex]
+        self._choose_link_locals()
         return True
+
+    def _note_link_local(self, address: AddrEvent) -> bool:
+        """Is it one? Then it is among those that are usable from now on, or is not."""
+        if address.family != 6 or address.scope != nl.SCOPE_LINK:
+            return False
+        known = self._link_locals.setdefault(address.ifindex, [])
+        usable = not (address.deleted or address.flags & (nl.IFA_F_TENTATIVE | nl.IFA_F_DADFAILED))
+        if usable != (address.ip in known):
+            (known.append if usable else known.remove)(address.ip)
+        return True
+
+    def _choose_link_locals(self) -> None:
+        before = self.link_locals
+        self.link_locals = {
+            ifindex: before[ifindex] if before.get(ifindex) in known else known[0]
+            for ifindex, known in self._link_locals.items()
+            if known
+        }
 
     def read_next_hops(self) -> None:
         """Who forwards for this host (TGT-2): gateways of routes made by people, boot scripts, DHCP and routers.
