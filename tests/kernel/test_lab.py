@@ -204,6 +204,6 @@ def test_a_killed_lab_leaves_nothing(kind: str, sig: int) -> None:
     maker.send_signal(sig)
     maker.wait()
     maker.stdout.close()
-    assert eventually(lambda: not spaces & namespaces_in_use()), "namespaces are left"
+    assert eventually(lambda: not spaces & namespaces_in_use(), 60), "namespaces are left"
     assert not [pid for pid in pids if set(process_spaces(pid)) & spaces], "processes are left"
     assert not [d for d in Path("/sys/fs/cgroup").glob("*/netpath-lab*") if prefix in d.name]
