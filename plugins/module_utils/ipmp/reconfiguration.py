@@ -10,13 +10,14 @@ from typing import Callable, Dict, List
 
 from . import detach
 from . import loop as loops
-from .arguments import Args
+from .arguments import Args, Denial
 from .attaching import Attaching
 from .consumers import Asked
 from .control import Reply
 from .daemon import Daemon
 from .detaching import Detaching, resources_of
 from .inquiry import Inquiry, Meant, shown
+from .occupied import Occupied, Taken
 from .transactions import Transactions
 
 
@@ -35,7 +36,7 @@ class Reconfiguration:
             "detach-query": self._query,
             "detach-prepare": self._prepare,
             "detach-commit": self._commit,
-            "attach": self.attaching.attach,
+            "attach": self._attach,
         }
 
     def _components(self, _args: Args, reply: Reply) -> None:
@@ -87,3 +88,30 @@ class Reconfiguration:
             else:
                 self.transactions.end(transaction, "confirmed")
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
+
+    def _attach(self, args: Args, reply: Reply) -> None:
+        """The link is asked first: another host may have taken the addresses while the component was out (T104)."""
+        self.transactions.must_be_idle()
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        out = [nic for nic in meant.nics if nic.detached]
+        Occupied(self.daemon, out, lambda taken: self._asked(args, reply, meant.about.name, taken))
+
+    def _asked(self, args: Args, reply: Reply, name: str, taken: Taken) -> None:
+        if not reply.open:  # the caller has gone, and nothing has begun
+            return
+        try:
+            if taken:
+                raise self._occupied(name, taken)
+            self.attaching.attach(args, reply)
+        except Denial as denial:
+            reply.error(denial.kind, denial.message, denial.code, **denial.details)
+
+    def _occupied(self, name: str, taken: Taken) -> Denial:
+        reasons = "; ".join(f"address {ip} is in use by {mac} on the same link" for ip, mac in sorted(taken.items()))
+        self.daemon.log("err", f"attach of {name} refused: {reasons}")
+        way_out = f"take it off that host, or out of the hostname files here, then attach {name} again"
+        rows = [
+            {"resource": f"SUNW_ip/{ip}", "information": f"{ip} in use by {mac}"} for ip, mac in sorted(taken.items())
+        ]
+        message = f"{reasons}; {name} stays detached and no address has moved; {way_out}"
+        return Denial("refused", message, "address-in-use", refusals=rows)

@@ -277,3 +277,60 @@ def test_missing_at_boot_and_attached_later_all_is_as_at_a_boot_with_it(bed: Bed
     configured(bed)
     assert bed.on(eth1=f"{A1} {A6}", eth2=B1)()
     as_before(bed, before)
+
+
+@contextlib.contextmanager
+def stranger(bed: Bed, *ips: str) -> Iterator[str]:
+    """The client has these addresses too; its MAC."""
+    options = {ip: f"{ip}/64 nodad" if ":" in ip else f"{ip}/24" for ip in ips}
+    (nic,) = bed.client.nics.values()
+    bed.client.ip(*(f"addr add {text} dev {nic.name}" for text in options.values()))
+    try:
+        yield nic.mac
+    finally:
+        bed.client.ip(*(f"addr del {text.split()[0]} dev {nic.name}" for text in options.values()))
+
+
+def refused(bed: Bed, name: str, mac: str, *ips: str) -> None:
+    """It says who has which address and what to do, and changes nothing."""
+    before, hosting = at_rest(bed), bed.hosting()
+    result = bed.run("cfgadm", "-c", "configure", name)
+    taken = "; ".join(f"address {ip} is in use by {mac} on the same link" for ip in ips)
+    lines = result.stderr.splitlines()
+    way_out = f"take it off that host, or out of the hostname files here, then attach {name} again"
+    told = f"{taken}; {name} stays detached and no address has moved; {way_out}"
+    assert (result.returncode, lines[0]) == (1, f"cfgadm: Component system is busy, try again: {told}")
+    assert [line.split() for line in lines[3:]] == [[f"SUNW_ip/{ip}", ip, "in", "use", "by", mac] for ip in ips]
+    assert [x.level for x in bed.log.lines if x.text == f"attach of {name} refused: {taken}"] == ["err"]
+    assert bed.interface(name)["state"] == "detached"
+    assert bed.hosting() == hosting
+    assert compare(before, at_rest(bed)) == []
+
+
+@pytest.mark.oracle("T104")
+@KINDS
+def test_an_address_that_another_host_has_taken_does_not_come_home(bed: Bed, files: Dict[str, str]) -> None:
+    start(bed, files)
+    before = state(bed)
+    unconfigured(bed)
+    for ips in ([A1, A6], [TA]):
+        with stranger(bed, *ips) as mac:
+            if ips != [TA] or files is PROBED:
+                refused(bed, "eth1", mac, *ips)
+    assert [record["component"] for record in bed.call("transactions")["records"]] == ["eth1"]
+    configured(bed)
+    assert bed.on(eth1=f"{A1} {A6}", eth2=B1)()
+    as_before(bed, before)
+
+
+@pytest.mark.oracle("T104")
+def test_an_address_that_was_nowhere_and_that_another_host_has_taken_stays_nowhere(bed: Bed) -> None:
+    start(bed, {"hostname.eth1": f"{A1}/24 group g up\n", "hostname.eth3": f"{C1}/24 up\n"})
+    for name, ip in (("eth1", A1), ("eth3", C1)):
+        assert bed.run("cfgadm", "-f", "-c", "unconfigure", name).returncode == 0
+        assert ip not in bed.hosting()
+        with stranger(bed, ip) as mac:
+            refused(bed, name, mac, ip)
+            assert not is_up(bed, name)
+        configured(bed, name)
+        assert bed.hosting()[ip] == name
