@@ -36,6 +36,10 @@ class Links:
         nic = self.runtime.nics.get(link.name)
         if nic is None:
             return
+        if nic.group and link.master:
+            self._enslaved(nic, self.kernel.name_of(link.master) or f"interface {link.master}")
+            return
+        nic.master = None
         if nic.present and nic.mac != link.mac:
             self.news.cause(f"the hardware address of {nic.name} is now {link.mac}")
         nic.mtu, nic.mac = link.mtu, link.mac
@@ -83,13 +87,25 @@ class Links:
 
     def _vanished(self, nic: Nic) -> None:
         """Surprise removal, or the hardware step of a detach: a failure like any other."""
+        self._lost(nic)
+        self.news.note(Note("info", f"inet {nic.name} has been removed from kernel"))
+        self.news.cause(f"{nic.name} is gone")
+
+    def _enslaved(self, nic: Nic, master: str) -> None:
+        """A bridge or bond has it: what arrives goes there, so for us it is not there until it is free again."""
+        if nic.master == master and not nic.present:
+            return
+        nic.master = master
+        self._lost(nic)
+        self.news.note(Note("err", nic.reason_of_absence))
+        self.news.cause(f"{nic.name} belongs to {master}")
+
+    def _lost(self, nic: Nic) -> None:
         was_usable = nic.usable
         nic.present, nic.ifindex, nic.joined, nic.since = False, 0, False, time.time()
         nic.instances, nic.twin = (), False
         if was_usable:
             self.news.failed(nic)
-        self.news.note(Note("info", f"inet {nic.name} has been removed from kernel"))
-        self.news.cause(f"{nic.name} is gone")
 
     def _carrier(self, nic: Nic, up: bool) -> None:
         if up == nic.health.link:

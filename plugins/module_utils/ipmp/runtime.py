@@ -30,6 +30,7 @@ class Nic:
     standby: bool = False
     health: Health = field(default_factory=Health)
     present: bool = False
+    master: Optional[str] = None  # the bridge or bond that has it; then it is not present
     ifindex: int = 0  # when not present: that of the last time, or 0
     mac: str = ""
     mtu: int = 0
@@ -87,12 +88,20 @@ class Nic:
         return "unknown" if self.probe == "unknown" else "ok"
 
     @property
+    def reason_of_absence(self) -> str:
+        """One sentence with the way out."""
+        which = f"interface {self.name} of group {self.group}" if self.group else f"interface {self.name}"
+        if self.master:
+            return f"{which} belongs to {self.master}; take it out of {self.master} first"
+        return f"{which} does not exist; it is configured when it appears"
+
+    @property
     def reason(self) -> str:
         """Why it is not ok, for people."""
         if self.detached:
             return "detached; attach brings it back"
         if not self.present:
-            return "no such interface now; configured when it appears"
+            return self.reason_of_absence
         if self.offline:
             return "taken offline by the administrator"
         if self.twin:

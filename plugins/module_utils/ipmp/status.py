@@ -50,7 +50,7 @@ def warnings(runtime: Runtime) -> List[str]:
     found += doubts(runtime.config)
     for nic in runtime.grouped():
         if not nic.present and not nic.detached:
-            found.append(f"interface {nic.name} of group {nic.group} does not exist; it is configured when it appears")
+            found.append(nic.reason_of_absence)
     return found
 
 

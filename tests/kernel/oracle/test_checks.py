@@ -96,3 +96,25 @@ def test_facts_tell_what_ipmpstat_tells(bed: Bed) -> None:
     assert targets == ["eth1:routes:192.0.2.81:192.0.2.254", "eth2:routes:192.0.2.82:192.0.2.254"]
     assert '"test_address": "192.0.2.81"' in shown
     assert bed.run("ipmpstat", "-g", "-P", "-o", "fdt").stdout == "0.20s\n"
+
+
+def test_a_member_that_a_bridge_has_is_named_and_serves_when_it_is_free_again(bed: Bed) -> None:
+    sentence = "interface eth2 of group g belongs to br7; take it out of br7 first"
+    bed.reset()
+    bed.host.run("ip link add br7 type bridge; ip link set eth2 master br7")
+    try:
+        bed.start(FILES, groups=ROUTER, defaults=FAST)  # as at a boot: nobody could be refused
+        eventually(bed.on(eth1="192.0.2.11 192.0.2.12"), bed.hosting)
+        bed.log.wait(sentence)
+        assert sentence in bed.status()["warnings"]
+        bed.host.run("ip link set eth2 nomaster")
+        eventually(bed.on(eth1="192.0.2.11", eth2="192.0.2.12"), bed.hosting)
+        assert sentence not in bed.status()["warnings"]
+        mark = bed.log.mark()
+        bed.host.run("ip link set eth2 master br7")
+        eventually(bed.on(eth1="192.0.2.11 192.0.2.12"), bed.hosting)
+        bed.log.wait(sentence, mark)
+        assert "192.0.2.82" not in bed.held("eth2")
+    finally:
+        bed.host.run("ip link del br7")
+    eventually(bed.on(eth1="192.0.2.11", eth2="192.0.2.12"), bed.hosting)
