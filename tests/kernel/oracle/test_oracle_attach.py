@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
-from typing import Any, Dict, Iterator, Set
+from typing import Any, Dict, Iterator, List, Set
 
 import pytest
 from bed import Bed, eventually
@@ -68,8 +68,11 @@ def state(bed: Bed) -> Dict[str, Any]:
 
 def as_before(bed: Bed, before: Dict[str, Any]) -> None:
     """Soon everything is as it was; nexthops have other numbers."""
-    now = lambda: compare(before, state(bed), nexthop_ids=False)  # noqa: E731
-    eventually(lambda: not now(), now)
+
+    def differences() -> List[str]:
+        return compare(before, state(bed), nexthop_ids=False)
+
+    eventually(lambda: not differences(), differences)
 
 
 def unconfigured(bed: Bed, *options: str) -> None:
