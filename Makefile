@@ -29,6 +29,7 @@ help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
 	@echo "make test               every check and test, or one part of them:"
 	@echo "                        make lint, sanity, unit, kernel, molecule"
+	@echo "make crash-points       the daemon is killed at every call of a detach, a rollback and an attach"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
 	@echo "                        (ROWS=id,id: some rows only; BENCH_QUICK=1: few rounds)"
@@ -116,7 +117,9 @@ oracle:
 
 .PHONY: crash-points
 crash-points:
-	$(call unbuilt,it will kill the daemon at every step of a transaction)
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	$(PYTEST) tests/crash
 
 .PHONY: test-vm
 test-vm:

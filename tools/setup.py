@@ -39,6 +39,7 @@ PACKAGES = {
     "openssh-server": "sshd",
     "procps": "sysctl",
     "shellcheck": "shellcheck",
+    "strace": "strace",
     "systemd-container": "systemd-nspawn",
     "tcpdump": "tcpdump",
     "util-linux": "nsenter",

@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+from typing import List, Optional
+
 from . import health, rerouting
 from . import loop as loops
 from .arguments import Args, Denial, number
 from .control import Reply
 from .daemon import Daemon
 from .inquiry import Inquiry
+from .journal import JournalError
 from .placement import moves
 from .runtime import Nic, Runtime
 from .transactions import Transactions
 
+WAIT = 60.0  # s for everything to be in place, unless the caller says otherwise
+
 
 class Attaching:
-    """``attach`` of the control protocol."""
+    """``attach`` of the control protocol. What is about to come back is marked in its record, so a restart goes on."""
 
     def __init__(self, daemon: Daemon, transactions: Transactions, inquiry: Inquiry) -> None:
         self.daemon, self.transactions, self.inquiry = daemon, transactions, inquiry
@@ -28,9 +33,24 @@ class Attaching:
         return self.daemon.runtime
 
     def attach(self, args: Args, reply: Reply) -> None:
-        """Denial while the host is busy or the NIC is offline."""
+        """Denial while the host is busy, the NIC is offline, or the record cannot be marked."""
+        self._attach(args, reply)
+
+    def resume(self) -> None:
+        """After a start: an attach that was cut off is made again, with nobody there to be answered."""
+        try:
+            cut_off = [record["component"] for record in self.transactions.records.all() if record.get("returning")]
+        except JournalError:  # said by who reads them first
+            return
+        for component in cut_off:
+            try:
+                self._attach({"component": component}, None)
+            except Denial as denial:
+                self.daemon.log("err", f"an attach of {component} that was cut off does not go on: {denial.message}")
+
+    def _attach(self, args: Args, reply: Optional[Reply]) -> None:
         self.transactions.must_be_idle()
-        seconds = number(args, "wait_timeout", 60.0)
+        seconds = number(args, "wait_timeout", WAIT)
         meant = self.inquiry.meant({**args, "hardware": "none"})
         nics, name = meant.nics, meant.about.name
         known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
@@ -42,6 +62,10 @@ class Attaching:
                     f"bring it online first with 'if_mpadm -r {nic.name}'",
                 )
         messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
+        try:
+            self.transactions.returning([nic.name for nic in nics])
+        except JournalError as error:
+            raise Denial("state", f"nothing is begun: {error}") from error
         before = dict(self.runtime.hosting)
         changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
         for nic in nics:
@@ -51,20 +75,39 @@ class Attaching:
         for nic in nics:
             if nic not in known:
                 self.runtime.nics.pop(nic.name, None)
+        self.daemon.save()  # before the kernel is touched
         self.daemon.settle(f"{name} is attached")
 
         def tell(held: bool) -> None:
-            if held or all(nic.present for nic in nics):  # else the record says how it can be put back, next time
-                messages.extend(rerouting.give_back(self.transactions.forget([nic.name for nic in nics])))
+            # Else the record says how it can be put back, next time; or it is the record of a detach meanwhile.
+            if (held or all(nic.present for nic in nics)) and not any(nic.detached for nic in nics):
+                messages.extend(self._forget([nic.name for nic in nics]))
             done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
             if held:
                 self.daemon.log("info", f"{name} is attached")
-                reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
+                if reply is not None:
+                    reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
                 return
             why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))
-            reply.error("timeout", f"after {seconds:.0f} s not everything is in place: {why}", moves=done)
+            late = f"after {seconds:.0f} s not everything is in place: {why}"
+            if reply is not None:
+                reply.error("timeout", late, moves=done)
+            else:
+                self.daemon.log("err", f"attach of {name}: {late}")
 
         self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
+
+    def _forget(self, interfaces: List[str]) -> List[str]:
+        """Routes back first, then the records: cut off between them, both are done again."""
+        messages: List[str] = []
+        try:
+            for record in self.transactions.within(interfaces):
+                messages += rerouting.give_back(record.get("routes", ()))
+            self.transactions.forget(interfaces)
+        except JournalError as error:
+            self.daemon.log("err", str(error))
+            messages.append(str(error))
+        return messages
 
     def _is_home(self, nic: Nic) -> bool:
         """Fit, and with its own addresses unless they are not to come back."""

@@ -156,6 +156,7 @@ class Detaching:
         transaction.moves = [m.as_dict() for m in done if m.source in transaction.interfaces]
         if not failures:
             transaction.deadline, transaction.handed_over = loops.boottime() + PREPARED, True
+            self.daemon.save()  # from here on a restart goes on with it, and has to know that the NICs are out
             self.transactions.write(transaction, "prepared")
             self.transactions.arm()
         return failures

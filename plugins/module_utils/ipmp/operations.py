@@ -31,6 +31,7 @@ class Operations:
 
     def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
         self.daemon, self.transactions = daemon, transactions
+        self.reconfiguration = Reconfiguration(daemon, transactions)
         self._table: Dict[str, Callable[[Args, Reply], None]] = {
             "ping": self._ping,
             "status": self._status,
@@ -42,7 +43,7 @@ class Operations:
             "probes": lambda _args, reply: daemon.probe_streams.listen(reply.stream()),
             "release": self._release,
             **transactions.operations(),
-            **Reconfiguration(daemon, transactions).operations(),
+            **self.reconfiguration.operations(),
         }
 
     def handle(self, op: str, args: Args, reply: Reply) -> None:

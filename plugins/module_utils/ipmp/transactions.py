@@ -133,8 +133,7 @@ class Transactions:
             self.daemon.log("err", f"{error}; what the kernel holds stays as it is")
             return
         if self.daemon.first_in_boot:  # a reboot forgets what was detached: the files decide
-            for name in self.records.names():
-                self.records.delete(name)
+            self._forget_all()
         if entry is None:
             return
         known = {k: entry[k] for k in Transaction.__dataclass_fields__ if k in entry}
@@ -148,6 +147,13 @@ class Transactions:
         else:
             transaction.state = "begun"  # a rollback that was cut off as well is made again
             self.undo("the daemon was restarted in the middle of it")
+
+    def _forget_all(self) -> None:
+        try:
+            for name in self.records.names():
+                self.records.delete(name)
+        except JournalError as error:
+            self.daemon.log("err", f"{error}; what was detached before the reboot is not forgotten")
 
     def _confirm(self, args: Args, reply: Reply) -> None:
         name = text(args, "transaction")
@@ -241,6 +247,10 @@ class Transactions:
         """It is over: confirmed or rolled back."""
         self.disarm()
         transaction.deadline = None
+        try:
+            self.daemon.save()  # what the next daemon believes must not be older than the end in the journal
+        except OSError as error:
+            self.daemon.log("err", f"the state of this moment cannot be saved: {error}")
         if state == "confirmed" and transaction.kind == "detach":
             try:
                 transaction.routes += self.forget(transaction.card["interfaces"], but=transaction.component)
@@ -261,11 +271,20 @@ class Transactions:
         Returns the routes that had been moved when they left.
         """
         routes: List[Dict[str, Any]] = []
-        for record in self.records.all():
-            if record["component"] != but and set(record["interfaces"]) <= set(interfaces):
+        for record in self.within(interfaces):
+            if record["component"] != but:
                 routes += record.get("routes", ())
                 self.records.delete(record["component"])
         return routes
+
+    def returning(self, interfaces: List[str]) -> None:
+        """An attach is about to begin: say so on the disk. Raises JournalError."""
+        for record in self.within(interfaces):
+            self.records.write(record["component"], {**record, "returning": True})
+
+    def within(self, interfaces: List[str]) -> List[Dict[str, Any]]:
+        """Records of components that consist of nothing but these interfaces."""
+        return [record for record in self.records.all() if set(record["interfaces"]) <= set(interfaces)]
 
     def _record(self, transaction: Transaction) -> Dict[str, Any]:
         nics = self.undoing.nics(transaction)
