@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Any, Dict
 
 
+def commit(checkout: Path) -> str:
+    """Which state of the code is measured; "" outside of a repository."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def describe() -> Dict[str, Any]:
     """Processor, cores, memory, kernel, Pythons, and the load of the last minute."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
