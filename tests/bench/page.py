@@ -81,6 +81,7 @@ def _machine(results: Mapping[str, Any]) -> List[str]:
         f"| load before | {machine['load']:g} (average of a minute) |",
         f"| used by others | {least} to {most} % of all cores, a second before each row |",
         f"| taken by the host of the virtual machine | {value(machine['stolen_percent'])} % |",
+        f"| code | {results['commit'] or 'unknown'} |",
         f"| when | {results['began']}, {results['seconds']} s |",
         "",
     ]

@@ -83,10 +83,5 @@ def measure(names: Sequence[str], run: Run) -> Dict[str, Any]:
         others_busy_percent={"least": min(others), "most": max(others)}, stolen_percent=whole.read()["stolen"]
     )
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
-    return {
-        "machine": described,
-        "began": when,
-        "seconds": round(time.time() - began),
-        "quick": run.quick,
-        "rows": rows,
-    }
+    results: Dict[str, Any] = {"machine": described, "commit": machine.commit(CHECKOUT), "began": when}
+    return {**results, "seconds": round(time.time() - began), "quick": run.quick, "rows": rows}

@@ -37,6 +37,7 @@ def results(*rows: Dict[str, Any]) -> Dict[str, Any]:
             "others_busy_percent": {"least": 0.5, "most": 2.0},
             "stolen_percent": 0.1,
         },
+        "commit": "abc1234",
         "began": "2026-01-02T03:04:05Z",
         "seconds": 700,
         "quick": False,
@@ -55,7 +56,7 @@ def test_every_row_and_the_machine_are_on_the_page() -> None:
     assert line(text, "two") == "| two | ms | 150 | 150 | 150 | 150 | 1 | - | none yet | - |"
     for words in ("title of one. Note of one.", "title of two. Note of two."):
         assert words in text
-    for words in ("A Processor, 2 cores", "7.5 GiB", "6.1.0-test", "3.11.2", "3.12.9", "0.25", "0.5 to 2 %"):
+    for words in ("A Processor, 2 cores", "7.5 GiB", "6.1.0-test", "3.11.2", "3.12.9", "0.25", "0.5 to 2 %", "abc1234"):
         assert words in text
     assert "2026-01-02T03:04:05Z" in text
 
