@@ -75,7 +75,7 @@ class Attaching:
         for nic in nics:
             if nic not in known:
                 self.runtime.nics.pop(nic.name, None)
-        self.daemon.save()  # before the kernel is touched
+        self.transactions.remember()  # before the kernel is touched
         self.daemon.settle(f"{name} is attached")
 
         def tell(held: bool) -> None:

@@ -247,16 +247,20 @@ class Transactions:
         """It is over: confirmed or rolled back."""
         self.disarm()
         transaction.deadline = None
-        try:
-            self.daemon.save()  # what the next daemon believes must not be older than the end in the journal
-        except OSError as error:
-            self.daemon.log("err", f"the state of this moment cannot be saved: {error}")
+        self.remember()
         if state == "confirmed" and transaction.kind == "detach":
             try:
                 transaction.routes += self.forget(transaction.card["interfaces"], but=transaction.component)
                 self.records.write(transaction.component, self._record(transaction))
             except JournalError as error:
                 self.daemon.log("err", f"{error}; the detach stands, its record is missing")
+        elif (
+            transaction.kind == "detach"
+        ):  # it was written if the daemon was killed when this was about to be confirmed
+            try:
+                self.records.delete(transaction.component)
+            except JournalError as error:
+                self.daemon.log("err", str(error))
         self.write(transaction, state, may_fail=True)
         self.journal.close(transaction.transaction, state)
         self.history = [transaction.shown(), *self.history][:HISTORY]
@@ -264,6 +268,13 @@ class Transactions:
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
         if state == "confirmed":
             self.consumers.removed(transaction.consumers, transaction.force)
+
+    def remember(self) -> None:
+        """What the next daemon believes must not be older than what the journal and the records say."""
+        try:
+            self.daemon.save()
+        except OSError as error:
+            self.daemon.log("err", f"the state of this moment cannot be saved: {error}")
 
     def forget(self, interfaces: List[str], but: str = "") -> List[Dict[str, Any]]:
         """Delete the records of components that have left with these interfaces, or come back with them.
