@@ -133,7 +133,7 @@ class Judge:
         return found
 
     def once(self) -> None:
-        """Every data address is on a NIC at once, and soon on no other: a move makes the new one before the old goes."""
+        """Every data address is on a NIC at once, and soon on one only: a move makes the new before the old goes."""
         missing = [ip for ip in DATA if ip not in self._held()]
         if missing:
             raise Between(f"right after the start not on any NIC: {missing}")
