@@ -24,6 +24,11 @@ Everything runs in network namespaces of one machine, whose kernel is host, swit
 capture is the judge of what was announced when.
 """
 
+SHARED = """\
+The machine was **shared with other work** meanwhile, such as tests that make and remove network namespaces. p99 and the
+greatest values may come from that: some locks of the kernel are the same for all namespaces.
+"""
+
 # What a comparison needs that is not there yet; shown for every row that has no peers.
 NOT_COMPARED = """\
 ## Not compared yet
@@ -86,9 +91,7 @@ def _machine(results: Mapping[str, Any]) -> List[str]:
         "",
     ]
     if others["most"] > QUIET:
-        lines.append(
-            "The machine was **shared with other work** meanwhile: the greatest values say as much of that as of us.\n"
-        )
+        lines.append(SHARED)
     return lines
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
@@ -14,6 +15,7 @@ from bench.page import page, value
 from bench.row import Figures, Row, Run, summary
 from bench.rows import ROWS
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PROMISED = {"failover_1000_addresses", "probe_cpu_1000_per_s", "daemon_rss"}  # names that others hold on to
 
 
@@ -47,6 +49,12 @@ def results(*rows: Dict[str, Any]) -> Dict[str, Any]:
 
 def line(text: str, name: str) -> str:
     return next(found for found in text.splitlines() if found.startswith(f"| {name} |"))
+
+
+def test_the_page_is_that_of_the_results() -> None:
+    measured = json.loads((DOCS / "performance.json").read_text(encoding="utf-8"))
+    written = (DOCS / "performance.md").read_text(encoding="utf-8")
+    assert written == page(measured), "run 'python -m bench.page' in the folder tests"
 
 
 def test_every_row_and_the_machine_are_on_the_page() -> None:
