@@ -49,6 +49,7 @@ ASKED: Dict[str, Callable[[Bed], object]] = {
     "online": lambda bed: bed.call("undo-offline", interface="eth1"),
     "detach": detach,
     "attach": lambda bed: bed.call("attach", component="eth1", wait_timeout=5),
+    "rollback": lambda bed: bed.call("detach-rollback"),
     "apply": reconfigure,
     "pull": lambda bed: bed.nic("eth1").pull(),
     "plug": lambda bed: bed.nic("eth1").plug(),
@@ -93,8 +94,7 @@ def _put_right(bed: Bed) -> None:
     bed.write(FILES)
     if bed.nic("eth1").pulled:
         bed.nic("eth1").plug()
-    for asked in ("online", "attach"):
+    # A detach that is open is rolled back; where the files changed meanwhile it says truly what is different.
+    for asked in ("rollback", "online", "attach"):
         _ask(bed, asked)
-    if bed.call("transactions")["open"]:
-        bed.call("detach-rollback")
     bed.call("apply")
