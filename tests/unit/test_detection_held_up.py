@@ -32,6 +32,26 @@ def test_answers_that_were_held_up_together_do_not_slow_the_group_down(fdt: int,
 
 
 @pytest.mark.parametrize("fdt", [100, 1000])
+def test_what_was_lost_before_the_first_answer_fails_nobody(fdt: int) -> None:
+    """PRB-7: of the probes that the kernel kept, it answers for some and has dropped others, perhaps the last ones."""
+    interval = fdt // 7 / 1000
+    for seed in range(20):
+        network = Network(group(nic(1), nic(2), fdt=fdt, routers=[R]), seed=seed)
+        held_up = network.now + 40 * interval
+        kept = held_up - 10 * interval
+        network.answers[R] = lambda _nic, n=network, k=kept, h=held_up: (  # type: ignore[misc]
+            h - n.now if n.now < k else None if n.now < h else 0.0002
+        )
+        network.run(60 * interval)
+        assert network.verdicts == []
+        network.silent.add("eth1")
+        fault = network.now
+        network.run(10 * interval)
+        assert network.verdicts == [("nic-failed", "eth1")]
+        assert 4.5 * interval <= network.when("nic-failed") - fault <= 7.5 * interval
+
+
+@pytest.mark.parametrize("fdt", [100, 1000])
 def test_answers_that_were_held_up_together_are_one_success(fdt: int) -> None:
     """REP-1, REP-3: a path that was open for a moment has shown no more than that."""
     interval = fdt // 7 / 1000

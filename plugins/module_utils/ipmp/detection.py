@@ -286,7 +286,8 @@ class Detector:
         if probe.state == LOST:
             instance.lost -= 1
         instance.acked += 1
-        instance.quiet_until = now  # PRB-7
+        if now < instance.quiet_until:  # PRB-7; what the quiet period excused stays excused
+            instance.quiet_until = instance.counts_from = now
         history.ack(probe)
         target, interval = probe.target, instance.nic.group.interval
         probe.held_up = (reply.received - target.heard) * 1000 < interval / 4  # probes leave half an interval apart

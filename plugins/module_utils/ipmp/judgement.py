@@ -67,7 +67,7 @@ def _silence(nic: Nic, now: float) -> Optional[Silence]:
     for instance in nic.instances.values():
         if not instance.targets:
             continue
-        streak = instance.history.streak()
+        streak = [probe for probe in instance.history.streak() if probe.sent >= instance.counts_from]
         if len(streak) < FAILS or now < instance.quiet_until or instance.history.answering():
             return None
         found.append(Silence(streak[-1].sent, streak[-FAILS].sent))

@@ -49,6 +49,7 @@ class Instance:
         self.targets, self.history = Targets(), History()
         self.latest: Optional[Target] = None  # probed last
         self.quiet_until = now + QUIET
+        self.counts_from = float("-inf")  # losses of probes sent before mean nothing
         self.calls: Deque[int] = deque(maxlen=LAST_CALLS)  # nonces of multicast probes
         self.call = False  # one host target less: ask for another
         self.extras: Deque[Extra] = deque(maxlen=LAST_CALLS)
