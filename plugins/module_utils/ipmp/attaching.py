@@ -32,10 +32,6 @@ class Attaching:
         """The daemon's."""
         return self.daemon.runtime
 
-    def attach(self, args: Args, reply: Reply) -> None:
-        """Denial while the host is busy, the NIC is offline, or the record cannot be marked."""
-        self._attach(args, reply)
-
     def resume(self) -> None:
         """After a start: an attach that was cut off is made again, with nobody there to be answered."""
         try:
@@ -44,11 +40,12 @@ class Attaching:
             return
         for component in cut_off:
             try:
-                self._attach({"component": component}, None)
+                self.attach({"component": component}, None)
             except Denial as denial:
                 self.daemon.log("err", f"an attach of {component} that was cut off does not go on: {denial.message}")
 
-    def _attach(self, args: Args, reply: Optional[Reply]) -> None:
+    def attach(self, args: Args, reply: Optional[Reply]) -> None:
+        """Denial while the host is busy, a NIC offline, or the record not to be marked. reply: None if nobody asks."""
         self.transactions.must_be_idle()
         seconds = number(args, "wait_timeout", WAIT)
         meant = self.inquiry.meant({**args, "hardware": "none"})

@@ -15,6 +15,8 @@ import socket
 import struct
 from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
+from .model import family_of
+
 LARGEST = 128  # bytes that are read of a packet; an answer has 48 (IPv4, with its header) or 28
 
 _MESSAGE = struct.Struct("!BBHHHQI8s")  # type, code, checksum, identifier, sequence; body: nonce, kind, magic
@@ -47,11 +49,6 @@ class Heard(NamedTuple):
     source: str  # IPv6 without its scope
     echo: Echo
     stamp: Optional[float]  # s of CLOCK_REALTIME: when the kernel had it
-
-
-def family_of(ip: str) -> int:
-    """4 or 6."""
-    return 6 if ":" in ip else 4
 
 
 def _sum(message: bytes) -> int:

@@ -28,6 +28,7 @@ from typing import Callable, Collection, Deque, Dict, Iterator, List, Optional, 
 from . import icmp
 from .detection import Detector
 from .health import Note
+from .model import family_of
 from .probing import Finding, Orders, Reply, Send, Snapshot, Watched
 
 RETRY = 0.25  # s until a socket that could not be opened is tried again; duplicate address detection may take 2 s
@@ -48,7 +49,7 @@ class _Line:
     """The raw socket of one NIC and family."""
 
     def __init__(self, nic: str, ifindex: int, source: str, connection: socket.socket) -> None:
-        self.nic, self.ifindex, self.family = nic, ifindex, icmp.family_of(source)
+        self.nic, self.ifindex, self.family = nic, ifindex, family_of(source)
         self.connection = connection
         self.trouble: Optional[int] = None  # errno of the last send, if it failed
 

@@ -40,6 +40,12 @@ def family_of(ip: str) -> int:
     return 6 if ":" in ip else 4
 
 
+def near(source: ProbeSource, ip: str) -> bool:
+    """May it be asked from there: in the prefix of an IPv4 test address (TGT-4), from a link-local one anywhere?"""
+    family = family_of(ip)
+    return family == family_of(source.ip) and (family == 6 or parsed(ip) in _network(source))
+
+
 class Instance:
     """One family of one NIC: its test address, targets, schedule and results."""
 
@@ -132,7 +138,7 @@ class Instance:
             return False
         if self.family == 6:
             return router or address.is_link_local
-        return address in _network(self.source)
+        return near(self.source, ip)
 
 
 class Extra:

@@ -8,7 +8,6 @@ The daemon's side of probe-based detection: test addresses and routers are chose
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from typing import Callable, Container, Dict, FrozenSet, List, Optional, Set, Tuple
 
@@ -21,6 +20,7 @@ from .news import News
 from .prober import Prober
 from .probing import Changed, Instance, Orders, ProbeSource, Router, Seen, Verdict, Watched, WatchedGroup
 from .runtime import Nic, Runtime
+from .watched import near
 
 ANONYMOUS = ""  # the group of those in no group (M-4)
 
@@ -112,7 +112,7 @@ class Watching:
                 before = known.get(watched.name)
                 if before is None or _face(before) != _face(watched):
                     self.runtime.nics[watched.name].instances = tuple(
-                        Instance(family_of(test.ip), "routes", test.ip, tuple(ip for ip in routers if _near(test, ip)))
+                        Instance(family_of(test.ip), "routes", test.ip, tuple(ip for ip in routers if near(test, ip)))
                         for test in watched.tests
                     )
         probing = _probing(orders)
@@ -217,12 +217,3 @@ def _best(interface: Interface) -> Optional[ProbeSource]:
     candidates = [a for a in interface.test_addresses if a.up and a.family == 4]
     best = next((a for a in candidates if a.deprecated), candidates[-1] if candidates else None)
     return ProbeSource(best.ip, best.prefixlen) if best else None
-
-
-def _near(test: ProbeSource, ip: str) -> bool:
-    """May it be asked from there (TGT-4)?"""
-    if family_of(ip) != family_of(test.ip):
-        return False
-    return (
-        family_of(ip) == 6 or ipaddress.ip_address(ip) in ipaddress.ip_interface(f"{test.ip}/{test.prefixlen}").network
-    )
