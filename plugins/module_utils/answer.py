@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, NoReturn, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NoReturn, Optional, Sequence
 
 from .ipmp import client
 
@@ -23,6 +23,8 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
         if error.kind in REASONS:
             result["reason"] = error.kind
         result.update({k: v for k, v in error.details.items() if k in ("refusals", "differences", "rolled_back")})
+        if error.details.get("moves"):  # it was not done in time, or not wholly; what has moved has moved
+            result.update(changed=True, moves=error.details["moves"])
         if error.details.get("transaction"):
             result["busy_with"] = error.details["transaction"]
         # What is refused for each single address as well stands in the line of its interface already.
@@ -30,6 +32,13 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
         told = "; ".join(r["information"] for r in refusals if r["information"] not in str(error))
         error = Exception(f"{error}: {told}" if told else str(error))
     module.fail_json(**{"msg": str(error), **result, **more})
+
+
+def must_be_idle(asked: Mapping[str, Any], changed: bool) -> None:
+    """Before anything is done, and in check mode: DaemonError if the change would have to wait for another one."""
+    busy = asked.get("busy")
+    if changed and busy:
+        raise client.DaemonError("busy", None, busy["message"], {"transaction": busy["transaction"]})
 
 
 def need_root(module: Any) -> None:

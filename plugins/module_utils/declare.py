@@ -58,6 +58,7 @@ class Declaration:
         except client.DaemonUnreachable as error:
             return self._without_daemon(before, changes, error)
         changed = bool(changes or plan["operations"])
+        answer.must_be_idle(plan, changed)
         if self.module.check_mode or not changed:
             return self._told(before, changes, changed, plan["moves"], plan["warnings"])
         return self._apply(before, changes)
@@ -127,11 +128,12 @@ class Declaration:
             self.module.warn(warning)
         result = {"changed": changed, "files": sorted(changes), "moves": list(moves), "transaction": None}
         if self.module._diff:
-            result["diff"] = _file_diffs(before, changes) + answer.moves_diff(moves)
+            result["diff"] = file_diffs(before, changes) + answer.moves_diff(moves)
         return result
 
 
-def _file_diffs(before: Texts, changes: Texts) -> List[Dict[str, str]]:
+def file_diffs(before: Texts, changes: Texts) -> List[Dict[str, str]]:
+    """Ansible diff entries, one a file."""
     return [
         {"before_header": path, "after_header": path, "before": before.get(path) or "", "after": text or ""}
         for path, text in sorted(changes.items())

@@ -50,8 +50,8 @@ silent:
   elements: str
   sample: ["192.0.2.11 does not answer ping"]
 reason:
-  description: V(verify) when something did not answer.
-  returned: on failure
+  description: Why the module failed, V(verify).
+  returned: when something did not answer
   type: str
 """
 

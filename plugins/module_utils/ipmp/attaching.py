@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
-from . import health, rerouting
+from . import forecast, health, rerouting
 from . import loop as loops
 from .arguments import Args, Denial, number
 from .control import Reply
@@ -50,21 +50,12 @@ class Attaching:
         seconds = number(args, "wait_timeout", WAIT)
         meant = self.inquiry.meant({**args, "hardware": "none"})
         nics, name = meant.nics, meant.about.name
-        known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
-        for nic in known:
-            if nic.offline:
-                raise Denial(
-                    "state",
-                    f"{nic.name} is offline, so its addresses would not come home; "
-                    f"bring it online first with 'if_mpadm -r {nic.name}'",
-                )
-        messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
+        known, changed, messages = self._admitted(nics)
         try:
             self.transactions.returning([nic.name for nic in nics])
         except JournalError as error:
             raise Denial("state", f"nothing is begun: {error}") from error
         before = dict(self.runtime.hosting)
-        changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
         for nic in nics:
             nic.detached = nic.leaving = False
             if nic in known and nic.group and nic.present and not nic.joined:
@@ -93,6 +84,27 @@ class Attaching:
                 self.daemon.log("err", f"attach of {name}: {late}")
 
         self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
+
+    def query(self, args: Args) -> Dict[str, Any]:
+        """What ``attach`` would answer, if all goes well."""
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        known, changed, messages = self._admitted(meant.nics)
+        done = [m.as_dict() for m in moves(self.runtime.hosting, forecast.attached(self.runtime, known))]
+        return {"changed": changed or bool(done), "moves": done, "messages": messages}
+
+    def _admitted(self, nics: List[Nic]) -> Tuple[List[Nic], bool, List[str]]:
+        """(those that a file names, is there anything to do, what there is to say); Denial while one is offline."""
+        known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
+        for nic in known:
+            if nic.offline:
+                raise Denial(
+                    "state",
+                    f"{nic.name} is offline, so its addresses would not come home; "
+                    f"bring it online first with 'if_mpadm -r {nic.name}'",
+                )
+        messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
+        changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
+        return known, changed, messages
 
     def _forget(self, interfaces: List[str]) -> List[str]:
         """Routes back first, then the records: cut off between them, both are done again."""

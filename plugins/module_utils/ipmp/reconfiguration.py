@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from . import detach
 from . import loop as loops
@@ -15,7 +15,7 @@ from .attaching import Attaching
 from .consumers import Asked
 from .control import Reply
 from .daemon import Daemon
-from .detaching import Detaching, resources_of
+from .detaching import Detaching, messages_of, resources_of
 from .inquiry import Inquiry, Meant, shown
 from .occupied import Occupied, Taken
 from .transactions import Transactions
@@ -37,6 +37,7 @@ class Reconfiguration:
             "detach-prepare": self._prepare,
             "detach-commit": self._commit,
             "attach": self._attach,
+            "attach-query": self._attach_query,
         }
 
     def _components(self, _args: Args, reply: Reply) -> None:
@@ -49,19 +50,26 @@ class Reconfiguration:
         notes: List[str] = []
         if not meant.detached:
             verdict, notes = self.inquiry.verdict(meant, args), self.inquiry.notes(meant)
-        consumers = self.transactions.consumers
+        consumers, busy = self.transactions.consumers, self.transactions.in_the_way()
         if meant.detached or reply.uid != 0 or args.get("consumers") is False:
-            self._answer(reply, meant, verdict, force, notes)
+            self._answer(reply, meant, verdict, force, notes, busy)
             return
 
         def asked(answer: Asked) -> None:
             combined = replace(verdict, objections=(*verdict.objections, *answer.objections))
-            self._answer(reply, meant, combined, force, notes)
+            self._answer(reply, meant, combined, force, notes, busy)
 
         consumers.ask(resources_of(meant, verdict), force, asked)
 
     @staticmethod
-    def _answer(reply: Reply, meant: Meant, verdict: detach.Verdict, force: bool, notes: List[str]) -> None:
+    def _answer(
+        reply: Reply,
+        meant: Meant,
+        verdict: detach.Verdict,
+        force: bool,
+        notes: List[str],
+        busy: Optional[Dict[str, Any]],
+    ) -> None:
         allowed = verdict.allowed(force)
         reply.ok(
             {
@@ -71,7 +79,9 @@ class Reconfiguration:
                 "moves": [m.as_dict() for m in verdict.moves],
                 "lost": list(verdict.lost),
                 "warnings": [*verdict.hard, *verdict.reasons, *(notes if allowed else ())],
+                "messages": messages_of(notes, verdict.lost),
                 "state": "detached" if meant.detached else "attached",
+                "busy": busy,
             }
         )
 
@@ -95,6 +105,20 @@ class Reconfiguration:
         meant = self.inquiry.meant({**args, "hardware": "none"})
         out = [nic for nic in meant.nics if nic.detached]
         Occupied(self.daemon, out, lambda taken: self._asked(args, reply, meant.about.name, taken))
+
+    def _attach_query(self, args: Args, reply: Reply) -> None:
+        """What ``attach`` would do; where only the component itself could ask the link, nobody asks."""
+        self.transactions.must_be_idle()
+        answer, meant = self.attaching.query(args), self.inquiry.meant({**args, "hardware": "none"})
+
+        def told(taken: Taken) -> None:
+            if taken:
+                denial = self._occupied(meant.about.name, taken)
+                reply.error(denial.kind, denial.message, denial.code, **denial.details)
+            else:
+                reply.ok(answer)
+
+        Occupied(self.daemon, [nic for nic in meant.nics if nic.detached], told, raising=False)
 
     def _asked(self, args: Args, reply: Reply, name: str, taken: Taken) -> None:
         if not reply.open:  # the caller has gone, and nothing has begun
