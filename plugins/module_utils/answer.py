@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, NoReturn, Optional, Sequence
 
 from .ipmp import client
 
+MOST_SECONDS = 1_000_000_000
 REASONS = ("refused", "busy", "timeout", "verify", "hardware")
 
 
@@ -45,6 +46,14 @@ def need_root(module: Any) -> None:
     """Ends the module with one sentence when it is not run by root."""
     if os.geteuid() != 0:
         module.fail_json(msg=f"{module._name} needs root on the host: run the task with become: true")
+
+
+def check_seconds(module: Any) -> None:
+    """Ends the module with one sentence when a time that it was given is none."""
+    for name in ("wait_timeout", "confirm_timeout"):
+        seconds = module.params.get(name) or 0
+        if not 0 <= seconds < MOST_SECONDS:
+            module.fail_json(msg=f"{name} is {seconds}; give a number of seconds from 0 to {MOST_SECONDS - 1}")
 
 
 def moves_diff(moves: Sequence[Dict[str, Optional[str]]]) -> List[Dict[str, str]]:

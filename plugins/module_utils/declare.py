@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import answer
 from .ipmp import client, files
+from .ipmp.model import ConfigError
 
 Texts = Dict[str, Optional[str]]  # path without root: text, or None for a file that is not there
 # From the texts on disk to those wanted; only paths that it speaks of. May raise model.ConfigError.
@@ -34,6 +35,10 @@ class Declaration:
     def __init__(self, module: Any, compute: Compute) -> None:
         self.module, self.compute = module, compute
         self.params = module.params
+        if self.params["confirm_timeout"] and not self.params["apply"]:
+            raise ConfigError(
+                "confirm_timeout: with apply=false nothing is put into force that could be put back; leave it out"
+            )
         self.root = client.default_root()
         self.daemon = client.Client(self.root)
 

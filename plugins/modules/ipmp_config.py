@@ -182,6 +182,19 @@ def end(module: AnsibleModule) -> Dict[str, Any]:
     return result
 
 
+def contradiction(params: Mapping[str, Any]) -> Optional[str]:
+    """One sentence about options that do not go together, or None."""
+    if params["state"] != "present":
+        declared = [name for name in ("groups", "files", "purge", "defaults") if params[name]]
+        if declared:
+            return f"{declared[0]}: with state={params['state']} nothing is declared; leave it out"
+    elif params["transaction"] is not None:
+        return "transaction: it is for state=confirmed and state=rolled_back; leave it out"
+    elif params["purge"] and params["groups"] is None:
+        return "purge: without groups everything would go; list the groups that stay, or give an empty list"
+    return None
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -204,7 +217,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     try:
+        problem = contradiction(module.params)
+        if problem:
+            raise model.ConfigError(problem)
         if module.params["state"] == "present":
             result = declare.Declaration(module, whole(module)).result()
         else:

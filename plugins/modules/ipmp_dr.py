@@ -161,6 +161,8 @@ messages:
   elements: str
 """
 
+from typing import Any, Mapping, Optional
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
@@ -262,6 +264,16 @@ def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
     )
 
 
+def contradiction(params: Mapping[str, Any]) -> Optional[str]:
+    """One sentence about options that do not go together, or None."""
+    about_a_transaction = params["state"] in ("confirmed", "rolled_back")
+    name = "component" if about_a_transaction else "transaction"
+    if params[name] is None:
+        return None
+    other = "a transaction" if about_a_transaction else "a component"
+    return f"{name}: state={params['state']} is about {other}; leave it out"
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -285,12 +297,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     verbs = {
         "detached": query_detach if module.check_mode else detach,
         "attached": attach,
         "confirmed": confirm,
         "rolled_back": roll_back,
     }
+    problem = contradiction(module.params)
+    if problem:
+        module.fail_json(msg=problem)
     try:
         result = verbs[module.params["state"]](module, client.Client())
     except client.ClientError as error:

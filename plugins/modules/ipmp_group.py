@@ -115,6 +115,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     try:
         result = declare.Declaration(module, one_group(module.params)).result()
     except (client.ClientError, model.ConfigError) as error:

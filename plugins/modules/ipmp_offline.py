@@ -115,6 +115,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     try:
         result = switch(module, client.Client())
     except client.ClientError as error:

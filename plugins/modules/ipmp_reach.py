@@ -56,6 +56,7 @@ reason:
 """
 
 import concurrent.futures
+import ipaddress
 import os
 import socket
 import struct
@@ -137,6 +138,21 @@ def silent(addresses: list, ports: list, wait: float) -> list:
         return [text for text, answer in asked if not answer.result()]
 
 
+def wrong(addresses: list, ports: list, wait_timeout: int) -> str:
+    """One sentence about a value that cannot be meant, or an empty one."""
+    for address in addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            return f"addresses: '{address}' is no IP address; give addresses without prefix length"
+    for port in ports:
+        if not 0 < port < 65536:
+            return f"ports: {port} is no TCP port; give numbers from 1 to 65535"
+    if wait_timeout < 0:
+        return f"wait_timeout is {wait_timeout}; give a number of seconds, 0 or more"
+    return ""
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -146,6 +162,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    problem = wrong(**module.params)
+    if problem:
+        module.fail_json(msg=problem, silent=[])
     try:
         for family in sorted({6 if ":" in address else 4 for address in module.params["addresses"]}):
             echo_socket(family).close()

@@ -15,6 +15,7 @@ MANAGERS = ("NetworkManager", "systemd-networkd", "ifupdown")
 HEADER = "# Written by netpath.ipmp: these interfaces belong to in.mpathd.\n"
 BEGIN, END = "# BEGIN netpath.ipmp\n", "# END netpath.ipmp\n"
 
+_NAME = re.compile(r"""[^\s/:;,"'\[\]*?]{1,15}\Z""")
 _INSTALLED = {
     "NetworkManager": ("usr/sbin/NetworkManager",),
     "systemd-networkd": ("usr/lib/systemd/systemd-networkd", "lib/systemd/systemd-networkd"),
@@ -33,7 +34,13 @@ RELOADS: Dict[str, List[str]] = {
 
 
 def places(root: str, managers: Sequence[str], members: Sequence[str]) -> Dict[str, Place]:
-    """What each installed manager's file shall be; a manager that is not named, or no member at all: no drop-in."""
+    """What each installed manager's file shall be; a manager that is not named, or no member at all: no drop-in.
+
+    ValueError where a name is none that an interface can have: it would be more than a name in those files.
+    """
+    for name in members:
+        if not _NAME.match(name) or name in (".", ".."):
+            raise ValueError(f"members: no interface can have the name '{name}'; use 1 to 15 characters")
     result = {}
     for manager in MANAGERS:
         path = os.path.join(root, _FILES[manager])

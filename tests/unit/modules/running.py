@@ -26,7 +26,7 @@ class Failed(AssertionError):
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, name: str, check: bool = False, diff: bool = False, **options: Any
+    monkeypatch: pytest.MonkeyPatch, name: str, /, check: bool = False, diff: bool = False, **options: Any
 ) -> Dict[str, Any]:
     """The result of the module; raises Failed when it failed."""
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
