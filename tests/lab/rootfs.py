@@ -46,18 +46,21 @@ MASKED = (
     "fstrim.timer",
 )
 MACHINE_ID = "6e657470617468206970d06c61620000"  # one that is set: an empty one makes every start a first boot
-# Asking for events of everything would ask for the machine's devices; cards are those of the host's own namespace.
+# Asking for events of everything would ask for the machine's devices; cards are those of the host's own namespace,
+# and of all that is below /sys only they may be written to.
 TRIGGER = "systemd-udev-trigger.service"
 TRIGGER_DROP_IN = """\
 [Unit]
 ConditionPathIsReadWrite=
 [Service]
 ExecStart=
+ExecStart=mount --bind /sys/devices/virtual/net /sys/devices/virtual/net
+ExecStart=mount -o remount,rw /sys/devices/virtual/net
 ExecStart=-udevadm trigger --type=devices --action=add --subsystem-match=net
 """
 # Of the packages that a lab may ask for: present, but not started unless a test says so.
 DISABLED = ("NetworkManager", "NetworkManager-wait-online", "NetworkManager-dispatcher", "networking", "firewalld")
-VERSION = 2  # of prepare()
+VERSION = 4  # of prepare()
 
 
 def path(more: Sequence[str] = ()) -> Path:
