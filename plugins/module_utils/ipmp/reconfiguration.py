@@ -80,7 +80,7 @@ class Reconfiguration:
                 "lost": list(verdict.lost),
                 "warnings": [*verdict.hard, *verdict.reasons, *(notes if allowed else ())],
                 "messages": messages_of(notes, verdict.lost),
-                "state": "detached" if meant.detached else "attached",
+                "state": meant.state,
                 "busy": busy,
             }
         )
