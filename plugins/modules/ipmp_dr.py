@@ -156,6 +156,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
 
+ALREADY = "{} is detached already"
 PATIENCE = 120  # s for consumers and, if need be, the way back
 
 
@@ -172,6 +173,7 @@ def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
     about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"]}
     about["hardware"] = found["component"]["hardware"]
     if found["state"] == "detached":
+        about["messages"] = [ALREADY.format(module.params["component"])]
         return answer.moved(module, False, [], **about)
     if not found["allowed"]:
         why = "; ".join(found["warnings"]) or f"{module.params['component']} cannot be detached"
@@ -195,7 +197,8 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
     except client.DaemonError as error:
         if error.code != "already-detached":
             raise
-        return answer.moved(module, False, [], transaction=None, lost=[], messages=[], hardware="none")
+        already = ALREADY.format(params["component"])
+        return answer.moved(module, False, [], transaction=None, lost=[], messages=[already], hardware="none")
     way = done["component"]["hardware"]
     try:
         hardware.take_out(done["component"])

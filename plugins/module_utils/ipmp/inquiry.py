@@ -105,6 +105,7 @@ class Inquiry:
             present=all(name in self.daemon.kernel.links for name in card["interfaces"]),
             altnames=tuple(card["altnames"]),
             macs=tuple(card["macs"].items()),
+            ifindexes=tuple(card.get("ifindexes", {}).items()),
         )
         nics = [self.daemon.runtime.nics.get(n) or self._stranger(n, detached=True) for n in about.interfaces]
         return Meant(about, nics) if any(nic.detached or not nic.present for nic in nics) else None

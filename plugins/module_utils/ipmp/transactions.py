@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from . import loop as loops
 from .arguments import Args, Denial, number, text, texts
+from .components import seen
 from .consumers import Consumers, Taken
 from .control import Reply
 from .daemon import Daemon
@@ -344,4 +345,13 @@ class Transactions:
         return self.open
 
     def _list(self, _args: Args, reply: Reply) -> None:
-        reply.ok({"open": self.shown(), "records": self.records.all(), "history": self.history})
+        links = self.daemon.kernel.links
+        records = [
+            {
+                **record,
+                "seen": seen(record.get("card", record), links),
+                "now": {n: links[n].permanent_mac or links[n].mac for n in record["interfaces"] if n in links},
+            }
+            for record in self.records.all()
+        ]
+        reply.ok({"open": self.shown(), "records": records, "history": self.history})
