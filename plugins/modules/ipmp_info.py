@@ -104,13 +104,15 @@ components:
     - {name: eth1, kind: ethernet, interfaces: [eth1], hardware: pci, state: attached, allowed: true, refusals: []}
 records:
   description: >-
-    The components that are detached, with the addresses that they had. C(seen) is what became of the component since
-    then, V(there), V(gone), or gone and V(back), and C(now) the hardware addresses of its interfaces that are here.
+    The components that are detached (kind V(detached)), and the interfaces that left without a detach (kind
+    V(removed)), with the addresses that they had. C(seen) is what became of the component since then, V(there),
+    V(gone), or gone and V(back), and C(now) the hardware addresses of its interfaces that are here.
   returned: when gathered
   type: list
   elements: dict
   sample:
-    - component: eth1
+    - kind: detached
+      component: eth1
       interfaces: [eth1]
       addresses: {eth1: [192.0.2.11/24]}
       seen: back
