@@ -60,9 +60,10 @@ options:
     type: int
     default: 0
   wait_timeout:
-    description: How many seconds to wait until the addresses of an attached component are home.
+    description:
+      - How many seconds to wait until the addresses of an attached component are home.
+      - By default as long as its groups need for ten answered probes, and at least 60.
     type: int
-    default: 60
 """
 
 EXAMPLES = r"""
@@ -227,7 +228,8 @@ def attach(module: AnsibleModule, daemon: client.Client) -> dict:
             hardware.put_back(found["component"])
         except hardware.HardwareError as error:
             answer.fail(module, error, reason="hardware")
-    done = daemon.call("attach", component=module.params["component"], wait_timeout=module.params["wait_timeout"])
+    seconds = module.params["wait_timeout"] or found["wait_timeout"]
+    done = daemon.call("attach", component=module.params["component"], wait_timeout=seconds)
     return answer.moved(module, done["changed"], done["moves"], transaction=None, messages=done["messages"])
 
 
@@ -269,7 +271,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "hardware": {"type": "str", "choices": ["auto", "none", "pci", "slot", "driver"], "default": "auto"},
             "confirm_timeout": {"type": "int", "default": 0},
-            "wait_timeout": {"type": "int", "default": 60},
+            "wait_timeout": {"type": "int"},
         },
         required_if=[
             ("state", "detached", ["component"]),

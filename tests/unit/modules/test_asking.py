@@ -34,6 +34,7 @@ QUERY = {
     "lost": [],
     "warnings": [],
     "state": "attached",
+    "wait_timeout": 60.0,
 }
 PREPARED = {
     "transaction": "t1",
