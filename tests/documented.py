@@ -29,6 +29,8 @@ MUST: Dict[str, Callable[[Mapping[str, Any], Result], bool]] = {
     "with O(state=detached)": lambda options, result: (
         not result.get("failed") and options.get("state", "detached") == "detached"
     ),
+    "with O(state=watched)": lambda options, result: not result.get("failed") and options.get("state") == "watched",
+    "with O(watch), on failure too": lambda options, result: "watch" in options and bool(set(result) - COMMON),
     "when refused": lambda options, result: False,
     "when a transaction was undone": lambda options, result: False,
     "when one of these applies": lambda options, result: False,

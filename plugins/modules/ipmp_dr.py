@@ -60,9 +60,10 @@ options:
     type: int
     default: 0
   wait_timeout:
-    description: How many seconds to wait until the addresses of an attached component are home.
+    description:
+      - How many seconds to wait until the addresses of an attached component are home.
+      - By default as long as its groups need for ten answered probes, and at least 60.
     type: int
-    default: 60
 """
 
 EXAMPLES = r"""
@@ -167,6 +168,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
 
+ALREADY = "{} is detached already"
 PATIENCE = 120  # s for consumers and, if need be, the way back
 
 
@@ -184,6 +186,7 @@ def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
     about = {"transaction": None, "lost": found["lost"], "messages": found["messages"]}
     about["hardware"] = found["component"]["hardware"]
     if found["state"] == "detached":
+        about["messages"] = [ALREADY.format(module.params["component"])]
         return answer.moved(module, False, [], **about)
     if not found["allowed"]:
         why = "; ".join(found["warnings"]) or f"{module.params['component']} cannot be detached"
@@ -207,7 +210,8 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
     except client.DaemonError as error:
         if error.code != "already-detached":
             raise
-        return answer.moved(module, False, [], transaction=None, lost=[], messages=[], hardware="none")
+        already = ALREADY.format(params["component"])
+        return answer.moved(module, False, [], transaction=None, lost=[], messages=[already], hardware="none")
     way = done["component"]["hardware"]
     try:
         hardware.take_out(done["component"])
@@ -237,7 +241,8 @@ def attach(module: AnsibleModule, daemon: client.Client) -> dict:
             hardware.put_back(found["component"])
         except hardware.HardwareError as error:
             answer.fail(module, error, reason="hardware")
-    done = daemon.call("attach", component=module.params["component"], wait_timeout=module.params["wait_timeout"])
+    seconds = module.params["wait_timeout"] or found["wait_timeout"]
+    done = daemon.call("attach", component=module.params["component"], wait_timeout=seconds)
     return answer.moved(module, done["changed"], done["moves"], transaction=None, messages=done["messages"])
 
 
@@ -287,7 +292,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "hardware": {"type": "str", "choices": ["auto", "none", "pci", "slot", "driver"], "default": "auto"},
             "confirm_timeout": {"type": "int", "default": 0},
-            "wait_timeout": {"type": "int", "default": 60},
+            "wait_timeout": {"type": "int"},
         },
         required_if=[
             ("state", "detached", ["component"]),

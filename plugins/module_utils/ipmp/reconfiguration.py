@@ -17,15 +17,21 @@ from .control import Reply
 from .daemon import Daemon
 from .detaching import Detaching, messages_of, resources_of
 from .inquiry import Inquiry, Meant, shown
+from .model import ConfigError
 from .occupied import Occupied, Taken
 from .transactions import Transactions
 
+Told = Callable[[Optional[str]], None]  # None: done; a sentence: why not
+
 
 class Reconfiguration:
-    """Its part of the control protocol; what is open and how it is undone is the business of ``transactions``."""
+    """Its part of the control protocol; what is open and how it is undone is the business of ``transactions``.
 
-    def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
-        self.daemon, self.transactions = daemon, transactions
+    reread: puts what the files say now into force, and tells.
+    """
+
+    def __init__(self, daemon: Daemon, transactions: Transactions, reread: Callable[[Told], None]) -> None:
+        self.daemon, self.transactions, self._reread = daemon, transactions, reread
         self.inquiry = Inquiry(daemon, transactions)
         self.attaching = Attaching(daemon, transactions, self.inquiry)
 
@@ -61,8 +67,8 @@ class Reconfiguration:
 
         consumers.ask(resources_of(meant, verdict), force, asked)
 
-    @staticmethod
     def _answer(
+        self,
         reply: Reply,
         meant: Meant,
         verdict: detach.Verdict,
@@ -82,6 +88,7 @@ class Reconfiguration:
                 "messages": messages_of(notes, verdict.lost),
                 "state": meant.state,
                 "busy": busy,
+                "wait_timeout": self.attaching.patience(meant.nics),
             }
         )
 
@@ -100,16 +107,35 @@ class Reconfiguration:
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
 
     def _attach(self, args: Args, reply: Reply) -> None:
-        """The link is asked first: another host may have taken the addresses while the component was out (T104)."""
+        """What the files say now decides (ATT-4). Then the link is asked, for another host may have taken the addresses
+        while the component was out (T104).
+        """
         self.transactions.must_be_idle()
-        meant = self.inquiry.meant({**args, "hardware": "none"})
-        out = [nic for nic in meant.nics if nic.detached]
-        Occupied(self.daemon, out, lambda taken: self._asked(args, reply, meant.about.name, taken))
+        name = self.inquiry.meant({**args, "hardware": "none"}).about.name
+        before = dict(self.daemon.runtime.hosting)
+
+        def ask(problem: Optional[str]) -> None:
+            if problem is not None:
+                raise self._not_understood(problem, name)
+            self.transactions.must_be_idle()  # a detach may have begun meanwhile
+            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached]
+            Occupied(self.daemon, out, lambda taken: self._unless_denied(reply, lambda: asked(taken)))
+
+        def asked(taken: Taken) -> None:
+            if taken:
+                raise self._occupied(name, taken)
+            self.attaching.attach(args, reply, before)
+
+        self._reread(lambda problem: self._unless_denied(reply, lambda: ask(problem)))
 
     def _attach_query(self, args: Args, reply: Reply) -> None:
         """What ``attach`` would do; where only the component itself could ask the link, nobody asks."""
         self.transactions.must_be_idle()
-        answer, meant = self.attaching.query(args), self.inquiry.meant({**args, "hardware": "none"})
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        try:
+            answer = self.attaching.query(args)
+        except ConfigError as error:
+            raise self._not_understood(str(error), meant.about.name) from error
 
         def told(taken: Taken) -> None:
             if taken:
@@ -120,13 +146,16 @@ class Reconfiguration:
 
         Occupied(self.daemon, [nic for nic in meant.nics if nic.detached], told, raising=False)
 
-    def _asked(self, args: Args, reply: Reply, name: str, taken: Taken) -> None:
+    @staticmethod
+    def _not_understood(problem: str, name: str) -> Denial:
+        return Denial("invalid", f"{problem}; {name} is left as it is until that is mended")
+
+    @staticmethod
+    def _unless_denied(reply: Reply, do: Callable[[], None]) -> None:
         if not reply.open:  # the caller has gone, and nothing has begun
             return
         try:
-            if taken:
-                raise self._occupied(name, taken)
-            self.attaching.attach(args, reply)
+            do()
         except Denial as denial:
             reply.error(denial.kind, denial.message, denial.code, **denial.details)
 

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 from . import loop as loops
 from .absences import Absences
 from .arguments import Args, Denial, number, text, texts
+from .components import seen
 from .consumers import Consumers, Taken
 from .control import Reply
 from .daemon import Daemon
@@ -379,5 +380,13 @@ class Transactions:
         return self.open
 
     def _list(self, _args: Args, reply: Reply) -> None:
-        records = [*self.records.all(), *self.absences.records.values()]
+        links = self.daemon.kernel.links
+        records = [
+            {
+                **record,
+                "seen": seen(record.get("card", record), links),
+                "now": {n: links[n].permanent_mac or links[n].mac for n in record["interfaces"] if n in links},
+            }
+            for record in (*self.records.all(), *self.absences.records.values())
+        ]
         reply.ok({"open": self.shown(), "records": records, "history": self.history})

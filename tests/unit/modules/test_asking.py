@@ -36,6 +36,7 @@ QUERY = {
     "messages": [],
     "state": "attached",
     "busy": None,
+    "wait_timeout": 60.0,
 }
 PREPARED = {
     "transaction": "t1",
@@ -58,6 +59,7 @@ PROBING = {
     "deviation": 0.04,
 }
 STATUS = {
+    "transaction": None,
     "version": "1.0.0",
     "protocol": [1],
     "groups": [{"name": "prod", "active": ["eth1"], "inactive": ["eth2"], "unusable": [], "targets": []}],
@@ -271,7 +273,7 @@ def test_an_attach_that_is_late_says_what_has_moved_all_the_same(root: str, monk
 
 
 def test_info_returns_what_was_gathered_and_versions(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
+    gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records", "transaction"]
     listed = {"components": [{**COMPONENT, "state": "attached"}]}
     records = {"records": [], "open": None}
     with serving(root, status=STATUS, components=listed, detach_query=QUERY, transactions=records) as bed:

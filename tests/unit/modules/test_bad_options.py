@@ -211,7 +211,11 @@ def listed() -> Iterator[Case]:
         Case("ipmp_dr", {"component": "eth1", "transaction": "t"}, ("transaction", "detached")),
         *(Case("ipmp_reach", {"addresses": [host]}, ("addresses", host)) for host in ("nonsense", "192.0.2.1/24", "")),
         *(Case("ipmp_reach", {"addresses": ["192.0.2.1"], "ports": [p]}, ("ports", str(p))) for p in (-1, 0, 65536)),
-        Case("ipmp_reach", {"addresses": ["192.0.2.1"], "wait_timeout": -1}, ("wait_timeout", "-1")),
+        *(
+            Case("ipmp_reach", {"addresses": ["192.0.2.1"], name: -1}, (name, "-1"))
+            for name in ("wait_timeout", "interval", "watch_timeout")
+        ),
+        Case("ipmp_reach", {"addresses": ["192.0.2.1"], "state": "watched", "watch": "w"}, ("watch",)),
         Case("ipmp_daemon", {"state": "present"}, ("artifact",)),
         Case("ipmp_daemon", {**GOOD["ipmp_daemon"], "wait_timeout": -1}, ("wait_timeout", "-1")),
         *(Case("ipmp_daemon", {**GOOD["ipmp_daemon"], "members": [name]}, ("members",)) for name in NAMES),
