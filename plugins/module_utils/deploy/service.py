@@ -28,6 +28,7 @@ class Service:
     def __init__(self, root: str, run: Run, wait: float) -> None:
         self.root, self._run, self.wait = root, run, wait
         self._started: Optional[subprocess.Popen[bytes]] = None
+        self.given_up = False  # systemd has, after too many attempts to start it; known after ``lacking``
         self.systemd = os.path.isdir(os.path.join(root, "run/systemd/system"))
 
     def pid(self) -> Optional[int]:
@@ -42,6 +43,7 @@ class Service:
         if not self.systemd:
             return [] if self.pid() else ["start"]
         _rc, out, _err = self._run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "ipmp.service"])
+        self.given_up = "ActiveState=failed" in out
         lacking = [] if "UnitFileState=enabled" in out else ["enable"]
         return lacking + ([] if "ActiveState=active" in out and self.pid() else ["start"])
 
@@ -53,6 +55,7 @@ class Service:
             if "enable" in steps:
                 self._systemctl("enable", "ipmp.service")
             if "start" in steps or "restart" in steps:
+                self._run(["systemctl", "reset-failed", "ipmp.service"])  # one that is held may try again
                 self._systemctl("restart", "ipmp.service")
         elif "start" in steps or "restart" in steps:
             self._end_process()

@@ -15,7 +15,7 @@ import os
 import time
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import health, nl, plan, reports
+from . import health, nl, plan, reports, static
 from . import loop as loops
 from .announce import Announcer
 from .announcing import Announcing
@@ -127,6 +127,7 @@ class Daemon:
         self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
         self.watching.look_around()
         self.settle("start")
+        self._stand_in()
         self._complain()
         self._poll()
         self.every(RECONCILE, self._reconcile)
@@ -148,6 +149,7 @@ class Daemon:
         self.adopt_hosting()
         self.watching.look_around()
         done = self.settle("the configuration has changed", before)
+        self._stand_in()
         self._complain()
         return done
 
@@ -209,6 +211,15 @@ class Daemon:
         if self.runtime.suspended:
             return
         self.state.save({**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over})
+
+    def _stand_in(self) -> None:
+        """Keep what puts addresses in place on the day when no daemon starts."""
+        if self.runtime.suspended:
+            return
+        try:
+            self.state.stand_in(static.lines(self.runtime.config))
+        except OSError as error:
+            self.log("err", f"what a host without a daemon would need cannot be written down: {error}")
 
     def adopt_hosting(self) -> None:
         """Valid hosting never changes because a daemon starts: addresses are where the kernel has them."""
