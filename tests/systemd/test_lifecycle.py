@@ -70,6 +70,7 @@ def manifest(machine: Machine) -> List[str]:
 
 
 def test_the_host_is_put_back_as_it_was(bare: Machine) -> None:
+    assert eventually(lambda: "tentative" not in bare.sh("ip -6 address"))
     before, files = dump(bare.host), manifest(bare)
     bare.played("netpath.ipmp.setup")
     assert compare(before, dump(bare.host)) != []

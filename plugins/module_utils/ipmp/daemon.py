@@ -135,9 +135,10 @@ class Daemon:
         gc.collect()
         gc.freeze()
 
-    def reconfigure(self, config: Config) -> Settled:
-        """Put a configuration into force."""
-        late = self.runtime.suspended
+    def reconfigure(self, config: Config, *, going_back: bool = False) -> Settled:
+        """Put a configuration into force. going_back: what was taken over for the present one returns."""
+        late, old = self.runtime.suspended, self.runtime.nics
+        returned = self._give_back(plan.owned(config), going_back)
         self.runtime.files_error, self.runtime.suspended = None, False
         self.adopt(self.runtime, config)
         if late:  # we started with wrong files: only now has what the daemon before us knew a place to go
@@ -150,6 +151,10 @@ class Daemon:
         self.adopt_hosting()
         self.watching.look_around()
         done = self.settle("the configuration has changed", before)
+        for nic in old.values():
+            if nic.name not in self.runtime.nics:
+                self.membership.depart(nic)
+        self.announcing.announce_others(returned)
         self._stand_in()
         self._complain()
         return done
@@ -178,10 +183,18 @@ class Daemon:
 
     def release(self) -> bool:
         """Put the host back as it was before us: everything of ours goes, what was taken over returns."""
-        for held in self.taken_over:
+        return self.reconfigure(Config(), going_back=True).changed
+
+    def _give_back(self, owned: FrozenSet[str], going_back: bool) -> Dict[str, str]:
+        """Addresses that were there before us and that we do not claim any more, with their NICs, if they return."""
+        gone = [held for held in self.taken_over if held.ip not in owned]
+        self.taken_over = [held for held in self.taken_over if held.ip in owned]
+        if not going_back:
+            return {}
+        for held in gone:
             self.kernel.give_back(held)
-        self.record -= {held.ip for held in self.taken_over}  # they are not ours any more
-        return self.reconfigure(Config()).changed
+        self.record -= {held.ip for held in gone}
+        return {held.ip: held.nic for held in gone}
 
     def close(self) -> None:
         """Stop. Nothing in the kernel is touched: traffic goes on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, FrozenSet, List
 
-from . import sysctl
+from . import nl, sysctl
 from .kernel import Kernel
 from .runtime import Nic, Runtime
 from .sysctl import Change, Sysctls
@@ -80,11 +80,23 @@ class Membership:
             return []
         return self._link(nic, up=False, mtu=nic.mtu_before)
 
+    def depart(self, nic: Nic) -> None:
+        """A NIC that no file speaks of any more: its own MTU, and down if it was and nobody else uses it by now."""
+        if not (nic.present and nic.joined and nic.mtu_before):
+            return
+        used = any(link.master == nic.ifindex or link.parent == nic.ifindex for link in self.kernel.links.values())
+        used = used or any(
+            a.ifindex == nic.ifindex and a.scope != nl.SCOPE_LINK for a in self.kernel.requests.dump_addresses()
+        )
+        for failure in self._link(nic, up=used or not nic.down_before, mtu=nic.mtu_before):
+            self.log("err", failure)
+
     def _up(self, runtime: Runtime, nic: Nic) -> None:
         interface = runtime.interface(nic.name)
         wanted = interface.mtu if interface is not None and interface.mtu else 0
         link = self.kernel.links[nic.name]
-        nic.mtu_before = nic.mtu_before or link.mtu
+        if not nic.mtu_before:
+            nic.mtu_before, nic.down_before = link.mtu, not link.up
         for failure in self._link(nic, up=True, mtu=wanted):
             self.log("err", failure)
         nic.joined = True

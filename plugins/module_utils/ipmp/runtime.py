@@ -36,6 +36,7 @@ class Nic:
     mtu: int = 0
     joined: bool = False  # its link and settings have been made those of a member
     mtu_before: int = 0  # what the MTU was when it joined
+    down_before: bool = False  # and whether the link was down
     offline: bool = False  # if_mpadm -d
     detached: bool = False  # taken out by a transaction, comes back by attach only
     leaving: bool = False  # a detach is moving its addresses away
@@ -250,6 +251,7 @@ class Runtime:
                     "held_back": nic.held_back,
                     "joined": nic.joined,
                     "mtu_before": nic.mtu_before,
+                    "down_before": nic.down_before,
                     "ifindex": nic.ifindex,
                     "mac": nic.mac,
                     "since": nic.since,
@@ -280,5 +282,5 @@ class Runtime:
                 nic.offline, nic.held_back = bool(known.get("offline")), bool(known.get("held_back"))
             nic.detached, nic.joined = bool(known.get("detached")), bool(known.get("joined"))
             nic.ifindex = int(known.get("ifindex", 0))
-            nic.mtu_before = int(known.get("mtu_before", 0))
+            nic.mtu_before, nic.down_before = int(known.get("mtu_before", 0)), bool(known.get("down_before"))
             nic.mac, nic.since = str(known.get("mac", "")), float(known.get("since", 0.0))
