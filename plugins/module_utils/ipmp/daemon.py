@@ -123,7 +123,7 @@ class Daemon:
         self.kernel.read_links()
         for link in list(self.kernel.links.values()):
             self.links.take(link, starting=True)
-        self.adopt_hosting()
+        self.adopt_hosting(self.runtime)
         self.loop.add_fd(self.events.fileno(), lambda _mask: self._kernel_news(), priority=loops.FIRST)
         self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
         self.watching.look_around()
@@ -137,7 +137,7 @@ class Daemon:
 
     def reconfigure(self, config: Config, *, going_back: bool = False) -> Settled:
         """Put a configuration into force. going_back: what was taken over for the present one returns."""
-        late, old = self.runtime.suspended, self.runtime.nics
+        late = self.runtime.suspended
         returned = self._give_back(plan.owned(config), going_back)
         self.runtime.files_error, self.runtime.suspended = None, False
         self.adopt(self.runtime, config)
@@ -148,12 +148,9 @@ class Daemon:
                 self.links.take(self.kernel.links[nic.name], starting=True)
         self.news.take()
         before = dict(self.runtime.hosting)
-        self.adopt_hosting()
+        self.adopt_hosting(self.runtime)
         self.watching.look_around()
         done = self.settle("the configuration has changed", before)
-        for nic in old.values():
-            if nic.name not in self.runtime.nics:
-                self.membership.depart(nic)
         self.announcing.announce_others(returned)
         self._stand_in()
         self._complain()
@@ -237,16 +234,16 @@ class Daemon:
         except OSError as error:
             self.log("err", f"what a host without a daemon would need cannot be written down: {error}")
 
-    def adopt_hosting(self) -> None:
+    def adopt_hosting(self, runtime: Runtime) -> None:
         """Valid hosting never changes because a daemon starts: addresses are where the kernel has them."""
-        owners = {a.ip: (g, i.name) for g in self.runtime.config.groups for i, a in g.data_addresses}
-        nics = frozenset(nic.name for nic in self.runtime.grouped() if nic.plumbed)
+        owners = {a.ip: (g, i.name) for g in runtime.config.groups for i, a in g.data_addresses}
+        nics = frozenset(nic.name for nic in runtime.grouped() if nic.plumbed)
         for ip, holders in self.kernel.holders(frozenset(owners), nics).items():
             group, owner = owners[ip]
-            inside = [name for name in holders if self.runtime.nics[name].group == group.name]
-            good = [name for name in inside if self.runtime.nics[name].usable] or inside
+            inside = [name for name in holders if runtime.nics[name].group == group.name]
+            good = [name for name in inside if runtime.nics[name].usable] or inside
             if good:
-                self.runtime.hosting[ip] = owner if owner in good else good[0]
+                runtime.hosting[ip] = owner if owner in good else good[0]
 
     # -- news
 
@@ -396,7 +393,8 @@ class Daemon:
         self.announcing.announce(news)
         left = self.membership.leave(self.runtime)
         self._settled(cause, done, steps, failures)
-        return Settled(entered or left or self.kernel.writes > writes or bool(done), done, tuple(failures))
+        changed = entered or left or self.kernel.writes > writes or bool(done)
+        return Settled(changed, done, (*self.membership.failures, *failures))
 
     def _settled(self, cause: str, done: Tuple[Move, ...], steps: List[plan.Step], failures: List[str]) -> None:
         """After the kernel is in line: tell, remember, prepare for the next failure."""
