@@ -24,7 +24,11 @@ LIB = "/usr/local/lib/ipmp"
 def by_hand(machine: Machine) -> None:
     """The host gets its address from nobody in particular."""
     machine.host.ip(
-        "link set eth1 up", f"addr add {ADDRESS}/24 dev eth1 brd +", "route add default via 192.0.2.254 dev eth1"
+        "link set eth2 up",
+        "link set eth2 down",
+        "link set eth1 up",
+        f"addr add {ADDRESS}/24 dev eth1 brd +",
+        "route add default via 192.0.2.254 dev eth1",
     )
 
 
@@ -79,10 +83,13 @@ def test_the_host_is_put_back_as_it_was(bare: Machine) -> None:
     flow.unharmed()
     assert eventually(lambda: compare(before, dump(bare.host)) == []), compare(before, dump(bare.host))
     left = sorted(set(manifest(bare)) - set(files))
-    assert [line.split()[0] for line in left] == [
+    folders = ["/etc/systemd/system-generators", "/run/NetworkManager", "/run/NetworkManager/conf.d"]
+    assert [line.split()[0] for line in left if line.split()[0] not in [*folders, "/run/systemd/network"]] == [
+        "/etc/default/mpathd",
         "/etc/hostname.eth1",
         "/etc/hostname.eth2",
         "/etc/ipmp",
+        "/etc/ipmp/groups.conf",
         "/etc/ipmp/rcm",
     ]
     assert set(files) <= set(manifest(bare))
@@ -107,7 +114,7 @@ def test_upgrade_and_downgrade_move_nothing(machine: Machine, tmp_path: Path) ->
     asked.write_text(
         "- hosts: ipmp\n  gather_facts: false\n  tasks:\n"
         "    - netpath.ipmp.ipmp_info: {gather: [groups]}\n      register: found\n"
-        "    - ansible.builtin.assert: {that: found.groups[0].state == 'ok'}\n"
+        "    - ansible.builtin.assert: {that: \"found.groups[0].state == 'ok'\"}\n"
     )
     machine.played(str(asked))
     machine.played(str(asked), collections=newer)
