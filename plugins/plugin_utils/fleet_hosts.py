@@ -170,7 +170,7 @@ def outcome(
     """``{"result", "moved", "why"}`` of one host, from what the look, role mpathd and role hostname_files returned."""
     if not reached(look):
         return {"result": "unreachable", "why": "left out; run setup again when it answers"}
-    if look.get("failed"):
+    if "differs" not in look:
         return {"result": "not looked at", "why": look.get("msg")}
     if not look["differs"]:
         return {"result": "unchanged"}
