@@ -74,7 +74,7 @@ lint:
 sanity:
 	$(call need_root,$(installs))
 	@$(SETUP) packages venv view
-	@tools/sanity.sh
+	@$(shell command -v python3) tools/sanity.py $(CORE)
 
 .PHONY: unit
 unit:
