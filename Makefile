@@ -125,7 +125,15 @@ crash-points:
 
 .PHONY: test-vm
 test-vm:
-	$(call unbuilt,it will test PCI hot-plug on a virtual machine)
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages packages-vm venv view
+	$(PYTEST) tests/vm
+
+.PHONY: vm-short
+vm-short:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages packages-vm venv view
+	$(PYTEST) -m vm_short tests/vm
 
 .PHONY: bench
 bench:
