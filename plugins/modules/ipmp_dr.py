@@ -218,7 +218,7 @@ def attach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Puts the component back into its place, if it was taken out, and into service."""
     found = query(module, daemon)
     if module.check_mode:
-        return answer.moved(module, found["state"] == "detached", [], transaction=None, messages=[])
+        return answer.moved(module, found["state"] != "attached", [], transaction=None, messages=[])
     if not found["component"]["present"]:
         try:
             hardware.put_back(found["component"])

@@ -103,11 +103,13 @@ components:
   sample:
     - {name: eth1, kind: ethernet, interfaces: [eth1], hardware: pci, state: attached, allowed: true, refusals: []}
 records:
-  description: The components that are detached, with the addresses that they had.
+  description: >-
+    The components that are detached (kind V(detached)), and the interfaces that left without a detach (kind
+    V(removed)), with the addresses that they had.
   returned: when gathered
   type: list
   elements: dict
-  sample: [{component: eth1, interfaces: [eth1], addresses: [192.0.2.11]}]
+  sample: [{kind: detached, component: eth1, interfaces: [eth1], addresses: {eth1: [192.0.2.11/24]}}]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -81,6 +81,7 @@ class Attaching:
                 messages.extend(self._forget([nic.name for nic in nics]))
             done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
             if held:
+                messages.extend(text for nic in nics for text in (self.runtime.replaced.pop(nic.name, None),) if text)
                 self.daemon.log("info", f"{name} is attached")
                 if reply is not None:
                     reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})

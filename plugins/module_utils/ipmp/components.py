@@ -132,6 +132,10 @@ class Sysfs:
         found = [self.component(name) for name in (*sorted(names), *sorted(devices), *sorted(self._slots))]
         return [component for component in found if component is not None]
 
+    def place(self, nic: str) -> str:
+        """Where its card is: its PCI function, or its device on another bus; "" where it has none."""
+        return self._function_of(nic) or os.path.basename(self._devices.get(nic, ""))
+
     # -- names
 
     def _nic(self, name: str) -> Optional[str]:

@@ -71,7 +71,7 @@ class Reconfiguration:
                 "moves": [m.as_dict() for m in verdict.moves],
                 "lost": list(verdict.lost),
                 "warnings": [*verdict.hard, *verdict.reasons, *(notes if allowed else ())],
-                "state": "detached" if meant.detached else "attached",
+                "state": meant.state,
             }
         )
 
