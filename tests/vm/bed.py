@@ -179,6 +179,11 @@ class Bed:
         """Does each card have its own data addresses?"""
         return self.guest.hosting() == HOME
 
+    def rest(self) -> Dump:
+        """What the guest's kernel holds, once all addresses are at home and none is tentative any more."""
+        self.eventually(lambda: self.at_home() and not self.guest.run("ip -6 addr show tentative").stdout)
+        return dump(self.guest)
+
     def is_as(self, before: Dump, timeout: float = 20.0) -> None:
         """Wait until the guest's kernel holds what it held; link-local addresses of a new card take a second."""
         deadline = time.monotonic() + timeout

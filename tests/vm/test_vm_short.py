@@ -9,8 +9,6 @@ from typing import Callable
 
 import pytest
 
-from lab import dump
-
 from .bed import ADDRESSES, HOME, Bed
 
 pytestmark = [pytest.mark.vm, pytest.mark.vm_short]
@@ -19,7 +17,7 @@ OF_A = [address.partition("/")[0] for address in ADDRESSES["a"]]
 
 def test_a_function_is_removed_from_the_bus_and_found_again(bed: Bed) -> None:
     name = bed.guest.names()["a"]
-    before, index = dump(bed.guest), bed.guest.state(name)["ifindex"]
+    before, index = bed.rest(), bed.guest.state(name)["ifindex"]
     session = bed.guest.session(OF_A[0])
     client = bed.client(list(HOME))
     asked = bed.played("dr_check", ipmp_component=name, ipmp_hardware="pci")
@@ -37,7 +35,7 @@ def test_a_function_is_removed_from_the_bus_and_found_again(bed: Bed) -> None:
 
 
 def test_a_card_that_the_hypervisor_takes_and_gives_back(bed: Bed) -> None:
-    before = dump(bed.guest)
+    before = bed.rest()
     client = bed.client(list(HOME))
     bed.machine.unplug("a")
     bed.eventually(lambda: bed.guest.hosting() == {**HOME, **dict.fromkeys(OF_A, "b")})
@@ -49,9 +47,7 @@ def test_a_card_that_the_hypervisor_takes_and_gives_back(bed: Bed) -> None:
 
 
 def test_a_card_that_was_missing_at_boot(off: Callable[..., Bed]) -> None:
-    bed = off()
-    bed.eventually(bed.at_home)
-    before = dump(bed.guest)
+    before = off().rest()
     bed = off(without=["a"])
     bed.eventually(lambda: "moving addresses from failed" in bed.machine.console)
     name, sibling = "enp1s0", bed.guest.names()["b"]
