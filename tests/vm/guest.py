@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Union
 
-from ipmp.client import Client, ClientError
+from ipmp.client import Client
 from lab import LabError, Place
 
 from .image import MGMT
@@ -81,13 +81,6 @@ class Guest(Place):
     def state(self, interface: str) -> Dict[str, Any]:
         """Its entry in the daemon's status."""
         return next(entry for entry in self.call("status")["interfaces"] if entry["name"] == interface)
-
-    def answers(self) -> bool:
-        """Does its daemon?"""
-        try:
-            return bool(self.call("ping"))
-        except ClientError:
-            return False
 
     def journal(self) -> str:
         """What its daemon has written to the journal since it was restored or booted."""

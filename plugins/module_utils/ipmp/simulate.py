@@ -122,7 +122,7 @@ class SimulatedKernel:
             # Linux disables IPv4 on a NIC without addresses: plain routes go, those through nexthop objects stay.
             self._drop_routes(lambda key, route: key.family == 4 and route.nic == held.nic)
         if family == 6:
-            # The plain routes of this NIC forget it as their source, even if it is elsewhere by now (seen on Linux 6.1).
+            # Its plain routes forget it as their source, even if it is elsewhere by now (seen on Linux 6.1).
             for key, route in list(self.routes.items()):
                 if route.nic == held.nic and route.src == held.ip:
                     self.routes[key] = route._replace(src=None)
