@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 from . import detach
 from . import loop as loops
@@ -15,17 +15,23 @@ from .attaching import Attaching
 from .consumers import Asked
 from .control import Reply
 from .daemon import Daemon
-from .detaching import Detaching, resources_of
+from .detaching import Detaching, messages_of, resources_of
 from .inquiry import Inquiry, Meant, shown
+from .model import ConfigError
 from .occupied import Occupied, Taken
 from .transactions import Transactions
 
+Told = Callable[[Optional[str]], None]  # None: done; a sentence: why not
+
 
 class Reconfiguration:
-    """Its part of the control protocol; what is open and how it is undone is the business of ``transactions``."""
+    """Its part of the control protocol; what is open and how it is undone is the business of ``transactions``.
 
-    def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
-        self.daemon, self.transactions = daemon, transactions
+    reread: puts what the files say now into force, and tells.
+    """
+
+    def __init__(self, daemon: Daemon, transactions: Transactions, reread: Callable[[Told], None]) -> None:
+        self.daemon, self.transactions, self._reread = daemon, transactions, reread
         self.inquiry = Inquiry(daemon, transactions)
         self.attaching = Attaching(daemon, transactions, self.inquiry)
 
@@ -37,6 +43,7 @@ class Reconfiguration:
             "detach-prepare": self._prepare,
             "detach-commit": self._commit,
             "attach": self._attach,
+            "attach-query": self._attach_query,
         }
 
     def _components(self, _args: Args, reply: Reply) -> None:
@@ -49,19 +56,26 @@ class Reconfiguration:
         notes: List[str] = []
         if not meant.detached:
             verdict, notes = self.inquiry.verdict(meant, args), self.inquiry.notes(meant)
-        consumers = self.transactions.consumers
+        consumers, busy = self.transactions.consumers, self.transactions.in_the_way()
         if meant.detached or reply.uid != 0 or args.get("consumers") is False:
-            self._answer(reply, meant, verdict, force, notes)
+            self._answer(reply, meant, verdict, force, notes, busy)
             return
 
         def asked(answer: Asked) -> None:
             combined = replace(verdict, objections=(*verdict.objections, *answer.objections))
-            self._answer(reply, meant, combined, force, notes)
+            self._answer(reply, meant, combined, force, notes, busy)
 
         consumers.ask(resources_of(meant, verdict), force, asked)
 
-    @staticmethod
-    def _answer(reply: Reply, meant: Meant, verdict: detach.Verdict, force: bool, notes: List[str]) -> None:
+    def _answer(
+        self,
+        reply: Reply,
+        meant: Meant,
+        verdict: detach.Verdict,
+        force: bool,
+        notes: List[str],
+        busy: Optional[Dict[str, Any]],
+    ) -> None:
         allowed = verdict.allowed(force)
         reply.ok(
             {
@@ -71,7 +85,10 @@ class Reconfiguration:
                 "moves": [m.as_dict() for m in verdict.moves],
                 "lost": list(verdict.lost),
                 "warnings": [*verdict.hard, *verdict.reasons, *(notes if allowed else ())],
+                "messages": messages_of(notes, verdict.lost),
                 "state": meant.state,
+                "busy": busy,
+                "wait_timeout": self.attaching.patience(meant.nics),
             }
         )
 
@@ -90,19 +107,55 @@ class Reconfiguration:
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
 
     def _attach(self, args: Args, reply: Reply) -> None:
-        """The link is asked first: another host may have taken the addresses while the component was out (T104)."""
+        """What the files say now decides (ATT-4). Then the link is asked, for another host may have taken the addresses
+        while the component was out (T104).
+        """
+        self.transactions.must_be_idle()
+        name = self.inquiry.meant({**args, "hardware": "none"}).about.name
+        before = dict(self.daemon.runtime.hosting)
+
+        def ask(problem: Optional[str]) -> None:
+            if problem is not None:
+                raise self._not_understood(problem, name)
+            self.transactions.must_be_idle()  # a detach may have begun meanwhile
+            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached]
+            Occupied(self.daemon, out, lambda taken: self._unless_denied(reply, lambda: asked(taken)))
+
+        def asked(taken: Taken) -> None:
+            if taken:
+                raise self._occupied(name, taken)
+            self.attaching.attach(args, reply, before)
+
+        self._reread(lambda problem: self._unless_denied(reply, lambda: ask(problem)))
+
+    def _attach_query(self, args: Args, reply: Reply) -> None:
+        """What ``attach`` would do; where only the component itself could ask the link, nobody asks."""
         self.transactions.must_be_idle()
         meant = self.inquiry.meant({**args, "hardware": "none"})
-        out = [nic for nic in meant.nics if nic.detached]
-        Occupied(self.daemon, out, lambda taken: self._asked(args, reply, meant.about.name, taken))
+        try:
+            answer = self.attaching.query(args)
+        except ConfigError as error:
+            raise self._not_understood(str(error), meant.about.name) from error
 
-    def _asked(self, args: Args, reply: Reply, name: str, taken: Taken) -> None:
+        def told(taken: Taken) -> None:
+            if taken:
+                denial = self._occupied(meant.about.name, taken)
+                reply.error(denial.kind, denial.message, denial.code, **denial.details)
+            else:
+                reply.ok(answer)
+
+        Occupied(self.daemon, [nic for nic in meant.nics if nic.detached], told, raising=False)
+
+    @staticmethod
+    def _not_understood(problem: str, name: str) -> Denial:
+        return Denial("invalid", f"{problem}; {name} is left as it is until that is mended")
+
+    @staticmethod
+    def _unless_denied(reply: Reply, do: Callable[[], None]) -> None:
         if not reply.open:  # the caller has gone, and nothing has begun
             return
         try:
-            if taken:
-                raise self._occupied(name, taken)
-            self.attaching.attach(args, reply)
+            do()
         except Denial as denial:
             reply.error(denial.kind, denial.message, denial.code, **denial.details)
 

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from . import health, rtnl
+from . import forecast, health, rtnl
 from . import loop as loops
 from .aside import aside
 from .daemon import Daemon
 from .files import locked, read_config, write_files
 from .hardware import put_back
 from .model import ConfigError
-from .placement import moves
+from .placement import Move, moves
+from .proofs import patience
 from .runtime import Nic, Runtime
 
 if TYPE_CHECKING:
     from .transactions import Transaction, Transactions
 
-ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the path check's own limit
 HARDWARE_WAIT = 20.0  # s for the interfaces of a card that was put back; udev renames them meanwhile
 
 Hosting = Mapping[str, Optional[str]]
@@ -59,11 +59,25 @@ class Undoing:
         transaction.reason = reason
         self.transactions.write(transaction, "rolling-back", may_fail=True)
         self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
-        before = dict(self.runtime.hosting)
+        before = self._where(transaction)
         if transaction.handed_over and transaction.hardware != "none":
             self._hardware_back(transaction, before, in_need)
         else:
             self._bring_home(transaction, before, in_need)
+
+    def _where(self, transaction: Transaction) -> Hosting:
+        """The addresses that it is about: a configuration moves more than data addresses."""
+        hosting = dict(self.runtime.hosting)
+        return self.runtime.located(hosting) if transaction.kind == "apply" else hosting
+
+    def forecast(self, transaction: Transaction) -> Tuple[Move, ...]:
+        """What would move, if all goes well; ConfigError if the previous files are wrong."""
+        before = self._where(transaction)
+        if transaction.kind == "apply":
+            trial = forecast.configured(self.daemon, read_config(self.daemon.root, transaction.previous))
+            return moves(before, trial.located(trial.placed()))
+        home = {ip: n for ip, n in transaction.hosting.items() if n in transaction.interfaces}
+        return moves(before, {**before, **home})
 
     # -- hardware
 
@@ -124,13 +138,8 @@ class Undoing:
                 not nic.health.waiting for nic in there
             )
 
-        self.daemon.wait(self._patience(nics), home, lambda _held: self._restored(transaction, before))
-
-    def _patience(self, nics: List[Nic]) -> float:
-        """s until what is not home counts as a difference; ten answered probes take two detection times (REP-3)."""
-        config = self.runtime.config
-        groups = [group for nic in nics for group in (config.group_of(nic.name),) if group is not None]
-        return max([ROLLBACK_WAIT, *(2.2 * config.failure_detection_time(g) / 1000 + 5 for g in groups)])
+        seconds = patience(self.runtime, nics, dict(self.daemon.prober.snapshot().detection_times))
+        self.daemon.wait(seconds, home, lambda _held: self._restored(transaction, before))
 
     def _restored(self, transaction: Transaction, before: Hosting) -> None:
         nics = self.nics(transaction)
@@ -160,7 +169,7 @@ class Undoing:
         self.transactions.end(transaction, "rolled_back")
         for difference in differences:
             self.daemon.log("err", f"after the rollback: {difference}")
-        done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
+        done = [m.as_dict() for m in moves(before, self._where(transaction))]
         self._answer({"changed": True, "rolled_back": True, "moves": done, "differences": differences})
 
     def _answer(self, answer: Dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ FILES = {"hostname.eth1": f"{A1}/24 group g up\n", "hostname.eth2": f"{B1}/24 gr
 GONE = "eth1 was taken away without a detach; it is configured again when it returns"
 BACK = r"^eth1 is there again, \d+ s after it was taken away"
 ABSENT = "interface eth1 of group g was taken away without a detach; it is configured again when it returns"
-CARD = "0000:00:05"
+CARD = "00f0:00:05"  # of a PCI domain that no machine has
 OTHER = "02:00:5e:00:99:01"
 
 
