@@ -74,7 +74,8 @@ class Attaching:
         before = dict(self.runtime.hosting) if before is None else before
         changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
         for nic in nics:
-            nic.detached = nic.leaving = False
+            nic.detached = nic.leaving = nic.asking = False
+            nic.taken = {}
             if nic in known and nic.group and nic.present and not nic.joined:
                 nic.health = health.suspect(nic.health, loops.now())
         for nic in nics:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from typing import Callable, FrozenSet, List
+from typing import Callable, Dict, FrozenSet, List, Optional
 
 from . import sysctl
 from .kernel import Kernel
@@ -20,6 +21,7 @@ class Membership:
     def __init__(self, root: str, kernel: Kernel, log: Callable[[str, str], None]) -> None:
         self.kernel, self.log = kernel, log
         self.sysctls = Sysctls(root)
+        self.failing: Dict[str, List[str]] = {}  # NICs whose link is not as it should be, and why; tried again
         self._warn()
 
     def enter(self, runtime: Runtime) -> bool:
@@ -33,14 +35,16 @@ class Membership:
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
-            if not nic.joined:
+            if not nic.joined or nic.name in self.failing:
+                changed |= not nic.joined
                 self._up(runtime, nic)
-                changed = True
         for interface in runtime.ungrouped():
             nic = runtime.nics[interface.name]
-            if not nic.joined:
+            if not nic.joined or nic.name in self.failing:
+                changed |= not nic.joined
                 self._up(runtime, nic)
-                changed = True
+        for name in [name for name in self.failing if name not in runtime.nics or not runtime.nics[name].attached]:
+            del self.failing[name]
         self._warn()
         return changed
 
@@ -85,23 +89,33 @@ class Membership:
         wanted = interface.mtu if interface is not None and interface.mtu else 0
         link = self.kernel.links[nic.name]
         nic.mtu_before = nic.mtu_before or link.mtu
-        for failure in self._link(nic, up=True, mtu=wanted):
-            self.log("err", failure)
+        before, failures = self.failing.pop(nic.name, []), self._link(nic, up=True, mtu=wanted)
+        if failures:
+            self.failing[nic.name] = failures
+        for failure in failures:
+            if failure not in before:
+                self.log("err", f"{failure}; it is tried again")
+        if before and not failures:
+            self.log("info", f"{nic.name} has been set up at last")
         nic.joined = True
 
     def _link(self, nic: Nic, *, up: bool, mtu: int) -> List[str]:
         link = self.kernel.requests.link(nic.ifindex)
         if link is None:
             return []
+        failures: List[str] = []
+        if mtu and link.mtu != mtu:
+            failures += self._set_link(nic, f"its MTU cannot be set to {mtu}", mtu=mtu)
+        if link.up != up:
+            failures += self._set_link(nic, f"its link cannot be set {'up' if up else 'down'}", up=up)
+        return failures
+
+    def _set_link(self, nic: Nic, what: str, *, up: Optional[bool] = None, mtu: Optional[int] = None) -> List[str]:
         try:
-            if mtu and link.mtu != mtu:
-                self.kernel.requests.set_link(nic.ifindex, mtu=mtu)
-                self.kernel.writes += 1
-            if link.up != up:
-                self.kernel.requests.set_link(nic.ifindex, up=up)
-                self.kernel.writes += 1
+            self.kernel.requests.set_link(nic.ifindex, up=up, mtu=mtu)
         except OSError as error:
-            return [f"{nic.name}: {error.strerror}"]
+            return [f"{nic.name}: {what}: {os.strerror(error.errno or 0)}"]
+        self.kernel.writes += 1
         return []
 
 

@@ -18,6 +18,7 @@ from .daemon import Daemon
 from .detaching import Detaching, resources_of
 from .inquiry import Inquiry, Meant, shown
 from .occupied import Occupied, Taken
+from .runtime import occupied
 from .transactions import Transactions
 
 Told = Callable[[Optional[str]], None]  # None: done; a sentence: why not
@@ -106,7 +107,7 @@ class Reconfiguration:
             if problem is not None:
                 raise Denial("invalid", f"{problem}; {name} is left as it is until that is mended")
             self.transactions.must_be_idle()  # a detach may have begun meanwhile
-            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached]
+            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached or nic.asking]
             Occupied(self.daemon, out, lambda taken: self._unless_denied(reply, lambda: asked(taken)))
 
         def asked(taken: Taken) -> None:
@@ -126,7 +127,7 @@ class Reconfiguration:
             reply.error(denial.kind, denial.message, denial.code, **denial.details)
 
     def _occupied(self, name: str, taken: Taken) -> Denial:
-        reasons = "; ".join(f"address {ip} is in use by {mac} on the same link" for ip, mac in sorted(taken.items()))
+        reasons = occupied(taken)
         self.daemon.log("err", f"attach of {name} refused: {reasons}")
         way_out = f"take it off that host, or out of the hostname files here, then attach {name} again"
         rows = [
