@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from functools import partial
+from typing import Any, Dict, List, Optional
 
-from . import health, rerouting
+from . import health, rerouting, whole
 from . import loop as loops
 from .arguments import Args, Denial, number
 from .control import Reply
@@ -19,6 +20,7 @@ from .proofs import patience
 from .runtime import Nic, Runtime
 from .transactions import Transactions
 
+VERIFY_WAIT = 2.0  # s for what is not as it should be to become so
 WAIT = 60.0  # s for everything to be in place, at least, unless the caller says otherwise
 
 
@@ -92,8 +94,8 @@ class Attaching:
             if held:
                 messages.extend(text for nic in nics for text in (self.runtime.replaced.pop(nic.name, None),) if text)
                 self.daemon.log("info", f"{name} is attached")
-                if reply is not None:
-                    reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
+                answer = {"changed": changed or bool(done), "moves": done, "messages": messages}
+                self._verify(name, [nic.name for nic in known], answer, reply, loops.now() + VERIFY_WAIT)
                 return
             why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))
             late = f"after {seconds:.0f} s not everything is in place: {why}"
@@ -103,6 +105,23 @@ class Attaching:
                 self.daemon.log("err", f"attach of {name}: {late}")
 
         self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
+
+    def _verify(self, name: str, nics: List[str], answer: Dict[str, Any], reply: Optional[Reply], until: float) -> None:
+        """All is as after a boot with these NICs, or the answer says what is not (T93, T114)."""
+        differences = whole.unlike_a_boot(self.daemon, nics)
+        if differences and loops.now() < until:  # something is being put right at this moment
+            again = partial(self._verify, name, nics, answer, reply, until)
+            self.daemon.loop.call_later(VERIFY_WAIT / 10, again)
+            return
+        for difference in differences:
+            self.daemon.log("err", f"after the attach of {name}: {difference}")
+        if reply is None:
+            return
+        if differences:
+            message = f"{name} is attached, but not everything is as after a boot: {'; '.join(differences)}"
+            reply.error("verify", message, differences=differences, moves=answer["moves"])
+        else:
+            reply.ok({**answer, "differences": []})
 
     def _forget(self, interfaces: List[str]) -> List[str]:
         """Routes back first, then the records: cut off between them, both are done again."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable, Dict, List, Optional
 
-from . import detach
+from . import detach, whole
 from . import loop as loops
 from .arguments import Args, Denial
 from .attaching import Attaching
@@ -43,6 +43,7 @@ class Reconfiguration:
             "detach-prepare": self._prepare,
             "detach-commit": self._commit,
             "attach": self._attach,
+            "verify": self._verify,
         }
 
     def _components(self, _args: Args, reply: Reply) -> None:
@@ -94,6 +95,10 @@ class Reconfiguration:
             else:
                 self.transactions.end(transaction, "confirmed")
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
+
+    def _verify(self, args: Args, reply: Reply) -> None:
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        reply.ok({"differences": whole.unlike_a_boot(self.daemon, [nic.name for nic in meant.nics])})
 
     def _attach(self, args: Args, reply: Reply) -> None:
         """What the files say now decides (ATT-4). Then the link is asked, for another host may have taken the addresses
