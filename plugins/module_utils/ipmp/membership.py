@@ -10,6 +10,7 @@ from functools import partial
 from typing import Callable, Dict, FrozenSet, List, Optional
 
 from . import sysctl
+from .components import STACKED
 from .kernel import Kernel
 from .runtime import Nic, Runtime
 from .sysctl import Change, Sysctls
@@ -28,6 +29,8 @@ class Membership:
         """Everything that a plumbed member needs before it gets addresses. True: something was changed."""
         changed = False
         plumbed = [nic for nic in runtime.grouped() if nic.attached]
+        links = self.kernel.links
+        plumbed.sort(key=lambda nic: nic.name in links and links[nic.name].kind in STACKED)  # they need the link below
         if plumbed:
             changed |= bool(self._set(self.sysctls.join_host))
         for nic in plumbed:
