@@ -195,7 +195,7 @@ def main() -> None:
     try:
         result = gather(client.Client(), module.params["gather"])
     except client.ClientError as error:
-        answer.fail(module, error)
+        module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)
 
 

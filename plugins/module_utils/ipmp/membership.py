@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, FrozenSet, List
+from typing import Callable, Dict, FrozenSet, List, Optional
 
 from . import sysctl
 from .kernel import Kernel
@@ -20,11 +20,14 @@ class Membership:
     def __init__(self, root: str, kernel: Kernel, log: Callable[[str, str], None]) -> None:
         self.kernel, self.log = kernel, log
         self.sysctls = Sysctls(root)
+        self.failures: List[str] = []  # what the last ``enter`` could not do
+        self._refused: Dict[str, int] = {}  # NIC -> MTU that it does not take; not tried again
         self._warn()
 
     def enter(self, runtime: Runtime) -> bool:
         """Everything that a plumbed member needs before it gets addresses. True: something was changed."""
         changed = False
+        self.failures = []
         plumbed = [nic for nic in runtime.grouped() if nic.attached]
         if plumbed:
             changed |= bool(self._set(self.sysctls.join_host))
@@ -33,14 +36,10 @@ class Membership:
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
-            if not nic.joined:
-                self._up(runtime, nic)
-                changed = True
+            changed |= self._up(nic) | self._mtu(runtime, nic)
         for interface in runtime.ungrouped():
             nic = runtime.nics[interface.name]
-            if not nic.joined:
-                self._up(runtime, nic)
-                changed = True
+            changed |= self._up(nic) | self._mtu(runtime, nic)
         self._warn()
         return changed
 
@@ -60,6 +59,12 @@ class Membership:
             self.sysctls.leave(name)
         if not members:
             gone += [""] if self.sysctls.leave_host() else []
+        for name in [name for name in runtime.mtus if name not in runtime.nics]:
+            gone.append(name)
+            link = self.kernel.links.get(name)
+            if link is not None:
+                self._link(link.ifindex, name, mtu=runtime.mtus[name])
+            del runtime.mtus[name]
         self._warn()
         return bool(gone)
 
@@ -73,35 +78,58 @@ class Membership:
             self.log("err", self.sysctls.warning)
             self.sysctls.warning = None
 
-    def unplumb(self, nic: Nic) -> List[str]:
+    def unplumb(self, runtime: Runtime, nic: Nic) -> List[str]:
         """A detached NIC: its own MTU, link down. Returns sentences about what failed."""
         nic.joined = False
-        if not nic.present:
-            return []
-        return self._link(nic, up=False, mtu=nic.mtu_before)
+        mtu = runtime.mtus.pop(nic.name, None)
+        return self._link(nic.ifindex, nic.name, up=False, mtu=mtu) if nic.present else []
 
-    def _up(self, runtime: Runtime, nic: Nic) -> None:
-        interface = runtime.interface(nic.name)
-        wanted = interface.mtu if interface is not None and interface.mtu else 0
-        link = self.kernel.links[nic.name]
-        nic.mtu_before = nic.mtu_before or link.mtu
-        for failure in self._link(nic, up=True, mtu=wanted):
-            self.log("err", failure)
+    def _up(self, nic: Nic) -> bool:
+        if nic.joined:
+            return False
+        self._fails(self._link(nic.ifindex, nic.name, up=True))
         nic.joined = True
+        return True
 
-    def _link(self, nic: Nic, *, up: bool, mtu: int) -> List[str]:
-        link = self.kernel.requests.link(nic.ifindex)
+    def _mtu(self, runtime: Runtime, nic: Nic) -> bool:
+        """The MTU that the file names; when it names none any more, the one from before. Has it been changed?"""
+        interface, link = runtime.interface(nic.name), self.kernel.links[nic.name]
+        named = interface.mtu if interface is not None else None
+        wanted = named or runtime.mtus.get(nic.name)
+        if wanted is None or self._refused.get(nic.name) == wanted:
+            return False
+        self._refused.pop(nic.name, None)
+        if named is None:
+            del runtime.mtus[nic.name]
+        if wanted == link.mtu:
+            return False
+        writes = self.kernel.writes
+        failures = self._link(nic.ifindex, nic.name, mtu=wanted)
+        if failures:
+            self._refused[nic.name] = wanted
+            self._fails(failures)
+        elif named is not None:
+            runtime.mtus.setdefault(nic.name, link.mtu)
+        return self.kernel.writes > writes
+
+    def _fails(self, failures: List[str]) -> None:
+        self.failures += failures
+        for failure in failures:
+            self.log("err", failure)
+
+    def _link(self, ifindex: int, name: str, *, up: Optional[bool] = None, mtu: Optional[int] = None) -> List[str]:
+        link = self.kernel.requests.link(ifindex)
         if link is None:
             return []
         try:
             if mtu and link.mtu != mtu:
-                self.kernel.requests.set_link(nic.ifindex, mtu=mtu)
+                self.kernel.requests.set_link(ifindex, mtu=mtu)
                 self.kernel.writes += 1
-            if link.up != up:
-                self.kernel.requests.set_link(nic.ifindex, up=up)
+            if up is not None and link.up != up:
+                self.kernel.requests.set_link(ifindex, up=up)
                 self.kernel.writes += 1
         except OSError as error:
-            return [f"{nic.name}: {error.strerror}"]
+            return [f"the MTU of {name} cannot be {mtu}: {error.strerror}" if mtu else f"{name}: {error.strerror}"]
         return []
 
 
