@@ -201,14 +201,7 @@ def main() -> None:
             "groups": {"type": "list", "elements": "dict", "options": group_spec.GROUP},
             "files": {"type": "dict", "default": {}},
             "purge": {"type": "bool", "default": False},
-            "defaults": {
-                "type": "dict",
-                "options": {
-                    "failure_detection_time": {"type": "int"},
-                    "failback": {"type": "bool"},
-                    "track_interfaces_only_with_groups": {"type": "bool"},
-                },
-            },
+            "defaults": {"type": "dict", "options": group_spec.DEFAULTS},
             "state": {"type": "str", "choices": ["present", "confirmed", "rolled_back"], "default": "present"},
             "transaction": {"type": "str"},
             **declare.OPTIONS,
