@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_sysfs import Tree, link
 
-from ipmp.components import Component, ComponentError, Sysfs
+from ipmp.components import Component, ComponentError, Sysfs, seen
 
 
 @pytest.fixture
@@ -185,3 +185,15 @@ def test_members_that_are_built_on_a_nic_leave_with_it_and_others_do_not(tree: T
     assert alone is not None and (alone.interfaces, alone.hardware, alone.stacked) == (("eth3.10.7",), "none", ())
     above = Sysfs(tree.links, str(tree.root), ours).component("eth3.10")
     assert above is not None and above.interfaces == ("eth3.10", "eth3.10.7")
+
+
+def test_what_returns_is_another_device() -> None:
+    """A record of two interfaces: as detached, one gone, both others, one of them still the one that was detached."""
+    card = {"interfaces": ["eth1", "eth2"], "ifindexes": {"eth1": 3, "eth2": 4}}
+
+    def after(**indexes: int) -> str:
+        return seen(card, {name: link(name, index) for name, index in indexes.items()})
+
+    assert [after(eth1=3, eth2=4), after(eth1=3), after(eth1=7), after()] == ["there", "gone", "gone", "gone"]
+    assert [after(eth1=7, eth2=8), after(eth1=3, eth2=8)] == ["back", "there"]
+    assert seen({"interfaces": ["eth1"]}, {"eth1": link("eth1", 9)}) == "there"  # of a daemon that kept no numbers

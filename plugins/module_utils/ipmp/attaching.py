@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
-from . import health, rerouting, whole
+from . import forecast, health, rerouting, whole
 from . import loop as loops
 from .arguments import Args, Denial, number
 from .control import Reply
 from .daemon import Daemon
+from .files import read_config
 from .inquiry import Inquiry
 from .journal import JournalError
 from .placement import Hosting, moves
@@ -59,22 +60,13 @@ class Attaching:
         self.transactions.must_be_idle()
         meant = self.inquiry.meant({**args, "hardware": "none"})
         nics, name = meant.nics, meant.about.name
+        known, changed, messages = self._admitted(nics, self.runtime)
         seconds = number(args, "wait_timeout", self.patience(nics))
-        known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
-        for nic in known:
-            if nic.offline:
-                raise Denial(
-                    "state",
-                    f"{nic.name} is offline, so its addresses would not come home; "
-                    f"bring it online first with 'if_mpadm -r {nic.name}'",
-                )
-        messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
         try:
             self.transactions.returning([nic.name for nic in nics])
         except JournalError as error:
             raise Denial("state", f"nothing is begun: {error}") from error
         before = dict(self.runtime.hosting) if before is None else before
-        changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
         for nic in nics:
             nic.detached = nic.leaving = nic.asking = False
             nic.taken = {}
@@ -122,6 +114,30 @@ class Attaching:
             reply.error("verify", message, differences=differences, moves=answer["moves"])
         else:
             reply.ok({**answer, "differences": []})
+
+    def query(self, args: Args) -> Dict[str, Any]:
+        """What ``attach`` would answer, if all goes well; ConfigError where the files are wrong."""
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        trial = forecast.configured(self.daemon, read_config(self.daemon.root))
+        known, changed, messages = self._admitted(meant.nics, trial)
+        done = [m.as_dict() for m in moves(self.runtime.hosting, forecast.attached(trial, known))]
+        messages += [text for nic in meant.nics for text in (self.runtime.replaced.get(nic.name),) if text]
+        return {"changed": changed or bool(done), "moves": done, "messages": messages}
+
+    @staticmethod
+    def _admitted(nics: List[Nic], runtime: Runtime) -> Tuple[List[Nic], bool, List[str]]:
+        """(those that a file names, is there anything to do, what there is to say); Denial while one is offline."""
+        known = [nic for nic in nics if runtime.interface(nic.name) is not None]
+        for nic in known:
+            if nic.offline:
+                raise Denial(
+                    "state",
+                    f"{nic.name} is offline, so its addresses would not come home; "
+                    f"bring it online first with 'if_mpadm -r {nic.name}'",
+                )
+        messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
+        changed = any(nic.detached or nic.asking or not nic.present or nic.health.failed for nic in known)
+        return known, changed, messages
 
     def _forget(self, interfaces: List[str]) -> List[str]:
         """Routes back first, then the records: cut off between them, both are done again."""

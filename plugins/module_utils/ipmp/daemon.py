@@ -125,7 +125,7 @@ class Daemon:
         self.kernel.read_links()
         for link in list(self.kernel.links.values()):
             self.links.take(link, starting=True)
-        self.adopt_hosting()
+        self.adopt_hosting(self.runtime)
         self.loop.add_fd(self.events.fileno(), lambda _mask: self._kernel_news(), priority=loops.FIRST)
         self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
         self.watching.look_around()
@@ -148,7 +148,7 @@ class Daemon:
                 self.links.take(self.kernel.links[nic.name], starting=True)
         self.news.take()
         before = dict(self.runtime.hosting)
-        self.adopt_hosting()
+        self.adopt_hosting(self.runtime)
         self.watching.look_around()
         done = self.settle("the configuration has changed", before)
         self._complain()
@@ -215,16 +215,16 @@ class Daemon:
             return
         self.state.save({**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over})
 
-    def adopt_hosting(self) -> None:
+    def adopt_hosting(self, runtime: Runtime) -> None:
         """Valid hosting never changes because a daemon starts: addresses are where the kernel has them."""
-        owners = {a.ip: (g, i.name) for g in self.runtime.config.groups for i, a in g.data_addresses}
-        nics = frozenset(nic.name for nic in self.runtime.grouped() if nic.plumbed)
+        owners = {a.ip: (g, i.name) for g in runtime.config.groups for i, a in g.data_addresses}
+        nics = frozenset(nic.name for nic in runtime.grouped() if nic.plumbed)
         for ip, holders in self.kernel.holders(frozenset(owners), nics).items():
             group, owner = owners[ip]
-            inside = [name for name in holders if self.runtime.nics[name].group == group.name]
-            good = [name for name in inside if self.runtime.nics[name].usable] or inside
+            inside = [name for name in holders if runtime.nics[name].group == group.name]
+            good = [name for name in inside if runtime.nics[name].usable] or inside
             if good:
-                self.runtime.hosting[ip] = owner if owner in good else good[0]
+                runtime.hosting[ip] = owner if owner in good else good[0]
 
     # -- news
 
@@ -354,7 +354,7 @@ class Daemon:
         before = dict(self.runtime.hosting) if before is None else before
         self.runtime.mark_twins()
         writes = self.kernel.writes
-        entered = self.membership.enter(self.runtime)
+        entered = self.membership.enter(self.runtime, again=cause == "retry")
         if entered:
             self.links.poll()  # a new member may have no carrier, which is said before what follows from it
             self.notes(self.news.take().notes)
@@ -374,7 +374,8 @@ class Daemon:
         self.announcing.announce(news)
         left = self.membership.leave(self.runtime)
         self._settled(cause, done, steps, failures)
-        return Settled(entered or left or self.kernel.writes > writes or bool(done), done, tuple(failures))
+        changed = entered or left or self.kernel.writes > writes or bool(done)
+        return Settled(changed, done, (*self.membership.failures, *failures))
 
     def _settled(self, cause: str, done: Tuple[Move, ...], steps: List[plan.Step], failures: List[str]) -> None:
         """After the kernel is in line: tell, remember, prepare for the next failure."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from . import detach, rerouting, rtnl, whole
 from . import loop as loops
@@ -111,14 +111,13 @@ class Detaching:
         if failures:
             self.transactions.undo("; ".join(failures), lambda answer: self._failed(failures, answer))
             return
-        messages = [*notes, *(f"{ip} is lost: no interface can take it" for ip in transaction.lost)]
         self.reply.ok(
             {
                 "transaction": transaction.transaction,
                 "component": transaction.card,
                 "moves": transaction.moves,
                 "lost": transaction.lost,
-                "messages": messages,
+                "messages": messages_of(notes, transaction.lost),
                 "deadline": PREPARED,
             }
         )
@@ -147,8 +146,7 @@ class Detaching:
             nic.leaving, nic.detached, nic.offline = False, True, False
         failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
         for nic in nics:
-            nic.mtu_before = nic.mtu_before or nic.mtu
-            failures += self.daemon.membership.unplumb(nic)
+            failures += self.daemon.membership.unplumb(self.runtime, nic)
         if late:  # an IPv6 gateway is refused as long as the prefix it is in leads through the old NIC
             late = rerouting.move(transaction.routes)
             failures += [] if transaction.force else late
@@ -186,6 +184,11 @@ class Detaching:
             f"a step failed and everything was put back: {'; '.join(failures)}",
             differences=answer["differences"],
         )
+
+
+def messages_of(notes: Sequence[str], lost: Sequence[str]) -> List[str]:
+    """What there is to say of a detach that is done, or of one that is allowed."""
+    return [*notes, *(f"{ip} is lost: no interface can take it" for ip in lost)]
 
 
 def resources_of(meant: Meant, verdict: detach.Verdict) -> List[str]:

@@ -117,6 +117,7 @@ class Inquiry:
             present=all(name in self.daemon.kernel.links for name in card["interfaces"]),
             altnames=tuple(card["altnames"]),
             macs=tuple(card["macs"].items()),
+            ifindexes=tuple(card.get("ifindexes", {}).items()),
         )
 
     def _absent(self, name: str) -> Component:

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from typing import Callable, Dict, FrozenSet, List, Optional
+from typing import Callable, Dict, FrozenSet, List, Optional, Set
 
 from . import sysctl
 from .components import STACKED
@@ -22,12 +21,26 @@ class Membership:
     def __init__(self, root: str, kernel: Kernel, log: Callable[[str, str], None]) -> None:
         self.kernel, self.log = kernel, log
         self.sysctls = Sysctls(root)
-        self.failing: Dict[str, List[str]] = {}  # NICs whose link is not as it should be, and why; tried again
+        self.failures: List[str] = []  # what the last ``enter`` could not do, and did not say before
+        self._refused: Dict[str, int] = {}  # NIC -> MTU that it does not take
+        self._down: Set[str] = set()  # NICs that do not come up
         self._warn()
 
-    def enter(self, runtime: Runtime) -> bool:
-        """Everything that a plumbed member needs before it gets addresses. True: something was changed."""
+    @property
+    def failing(self) -> bool:
+        """Is there something that ``enter(again=True)`` would try again?"""
+        return bool(self._refused or self._down)
+
+    def enter(self, runtime: Runtime, *, again: bool = False) -> bool:
+        """Everything that a plumbed member needs before it gets addresses. True: something was changed.
+
+        again: also what was refused before.
+        """
         changed = False
+        self.failures = []
+        there = {nic.name for nic in runtime.nics.values() if nic.attached}
+        self._refused = {name: mtu for name, mtu in self._refused.items() if name in there}
+        self._down &= there
         plumbed = [nic for nic in runtime.grouped() if nic.attached]
         links = self.kernel.links
         plumbed.sort(key=lambda nic: nic.name in links and links[nic.name].kind in STACKED)  # they need the link below
@@ -38,16 +51,10 @@ class Membership:
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
-            if not nic.joined or nic.name in self.failing:
-                changed |= not nic.joined
-                self._up(runtime, nic)
+            changed |= self._up(nic, again) | self._mtu(runtime, nic, again)
         for interface in runtime.ungrouped():
             nic = runtime.nics[interface.name]
-            if not nic.joined or nic.name in self.failing:
-                changed |= not nic.joined
-                self._up(runtime, nic)
-        for name in [name for name in self.failing if name not in runtime.nics or not runtime.nics[name].attached]:
-            del self.failing[name]
+            changed |= self._up(nic, again) | self._mtu(runtime, nic, again)
         self._warn()
         return changed
 
@@ -67,6 +74,12 @@ class Membership:
             self.sysctls.leave(name)
         if not members:
             gone += [""] if self.sysctls.leave_host() else []
+        for name in [name for name in runtime.mtus if name not in runtime.nics]:
+            gone.append(name)
+            link = self.kernel.links.get(name)
+            if link is not None:
+                self._link(link.ifindex, name, mtu=runtime.mtus[name])
+            del runtime.mtus[name]
         self._warn()
         return bool(gone)
 
@@ -80,46 +93,72 @@ class Membership:
             self.log("err", self.sysctls.warning)
             self.sysctls.warning = None
 
-    def unplumb(self, nic: Nic) -> List[str]:
+    def unplumb(self, runtime: Runtime, nic: Nic) -> List[str]:
         """A detached NIC: its own MTU, link down. Returns sentences about what failed."""
         nic.joined = False
-        if not nic.present:
-            return []
-        return self._link(nic, up=False, mtu=nic.mtu_before)
+        mtu = runtime.mtus.pop(nic.name, None)
+        return self._link(nic.ifindex, nic.name, up=False, mtu=mtu) if nic.present else []
 
-    def _up(self, runtime: Runtime, nic: Nic) -> None:
-        interface = runtime.interface(nic.name)
-        wanted = interface.mtu if interface is not None and interface.mtu else 0
-        link = self.kernel.links[nic.name]
-        nic.mtu_before = nic.mtu_before or link.mtu
-        before, failures = self.failing.pop(nic.name, []), self._link(nic, up=True, mtu=wanted)
+    def _up(self, nic: Nic, again: bool) -> bool:
+        tried = nic.name in self._down
+        if nic.joined and not (again and tried):
+            return False
+        failures = self._link(nic.ifindex, nic.name, up=True)
         if failures:
-            self.failing[nic.name] = failures
-        for failure in failures:
-            if failure not in before:
-                self.log("err", f"{failure}; it is tried again")
-        if before and not failures:
-            self.log("info", f"{nic.name} has been set up at last")
+            self._down.add(nic.name)
+            self._fails([] if tried and nic.joined else failures)
+        elif tried:
+            self._down.discard(nic.name)
+            self.log("info", f"{nic.name} has come up at last")
         nic.joined = True
+        return not tried
 
-    def _link(self, nic: Nic, *, up: bool, mtu: int) -> List[str]:
-        link = self.kernel.requests.link(nic.ifindex)
-        if link is None:
-            return []
+    def _mtu(self, runtime: Runtime, nic: Nic, again: bool) -> bool:
+        """The MTU that the file names; when it names none any more, the one from before. Has it been changed?"""
+        interface, link = runtime.interface(nic.name), self.kernel.links[nic.name]
+        named = interface.mtu if interface is not None else None
+        wanted = named or runtime.mtus.get(nic.name)
+        tried = self._refused.get(nic.name) == wanted
+        if wanted is None or (tried and not again):
+            return False
+        self._refused.pop(nic.name, None)
+        if named is None:
+            del runtime.mtus[nic.name]
+        if wanted == link.mtu:
+            return False
+        writes = self.kernel.writes
+        failures = self._link(nic.ifindex, nic.name, mtu=wanted)
+        if failures:
+            self._refused[nic.name] = wanted
+            self._fails([] if tried else failures)
+        else:
+            if named is not None:
+                runtime.mtus.setdefault(nic.name, link.mtu)
+            if tried:
+                self.log("info", f"{nic.name} has taken its MTU of {wanted} at last")
+        return self.kernel.writes > writes
+
+    def _fails(self, failures: List[str]) -> None:
+        self.failures += failures
+        for failure in failures:
+            self.log("err", f"{failure}; it is tried again")
+
+    def _link(self, ifindex: int, name: str, *, up: Optional[bool] = None, mtu: Optional[int] = None) -> List[str]:
+        link = self.kernel.requests.link(ifindex)
         failures: List[str] = []
-        if mtu and link.mtu != mtu:
-            failures += self._set_link(nic, f"its MTU cannot be set to {mtu}", mtu=mtu)
-        if link.up != up:
-            failures += self._set_link(nic, f"its link cannot be set {'up' if up else 'down'}", up=up)
+        if link is not None and mtu and link.mtu != mtu:
+            try:
+                self.kernel.requests.set_link(ifindex, mtu=mtu)
+                self.kernel.writes += 1
+            except OSError as error:
+                failures.append(f"the MTU of {name} cannot be {mtu}: {error.strerror}")
+        if link is not None and up is not None and link.up != up:
+            try:
+                self.kernel.requests.set_link(ifindex, up=up)
+                self.kernel.writes += 1
+            except OSError as error:
+                failures.append(f"{name}: {error.strerror}")
         return failures
-
-    def _set_link(self, nic: Nic, what: str, *, up: Optional[bool] = None, mtu: Optional[int] = None) -> List[str]:
-        try:
-            self.kernel.requests.set_link(nic.ifindex, up=up, mtu=mtu)
-        except OSError as error:
-            return [f"{nic.name}: {what}: {os.strerror(error.errno or 0)}"]
-        self.kernel.writes += 1
-        return []
 
 
 def _members(runtime: Runtime) -> FrozenSet[str]:

@@ -176,27 +176,27 @@ def refuses_ipv6(name: str) -> bool:
 
 
 def own(name: str) -> Dict[str, str]:
-    """The settings of an interface, by path with ``{}``, that are not what one that is made now would have."""
+    """The settings of an interface that are not what one that is made now would have."""
     found: Dict[str, str] = {}
     for folder in _OF_INTERFACES if name not in _NOT_INTERFACES else ():
         place = _NET / folder / name
         for setting in sorted(os.listdir(place)) if place.is_dir() else ():
             value = None if setting in _NOT_SET else _read(f"{folder}/{name}/{setting}")
             if value is not None and value != _read(f"{folder}/default/{setting}"):
-                found[f"{folder}/{{}}/{setting}"] = value
+                found[f"{folder}/{name}/{setting}"] = value
     return found
 
 
 def restore(name: str, wanted: Mapping[str, str]) -> List[str]:
     """Make what ``own`` said earlier of an interface true again, but for what members need; a sentence a failure."""
     failures: List[str] = []
-    members = frozenset(setting for setting, _value in MEMBER)
+    members = frozenset(setting.format(name) for setting, _value in MEMBER)
     now = own(name)
     for setting in sorted({*wanted, *now} - members):
-        value = wanted.get(setting) or _read(setting.format("default"))
+        value = wanted.get(setting) or _read(setting.replace(f"/{name}/", "/default/"))
         if value is not None and value != now.get(setting):
             try:
-                _write(setting.format(name), value)
+                _write(setting, value)
             except OSError as error:
                 failures.append(f"{name}: {error.strerror}")
     return failures

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from . import health, rtnl, sysctl, whole
+from . import forecast, health, rtnl, sysctl, whole
 from . import loop as loops
 from .aside import aside
 from .daemon import Daemon
 from .files import locked, read_config, write_files
 from .hardware import put_back
 from .model import ConfigError
-from .placement import moves
+from .placement import Move, moves
 from .proofs import patience
 from .runtime import Nic, Runtime
 
@@ -59,11 +59,25 @@ class Undoing:
         transaction.reason = reason
         self.transactions.write(transaction, "rolling-back", may_fail=True)
         self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
-        before = dict(self.runtime.hosting)
+        before = self._where(transaction)
         if transaction.handed_over and transaction.hardware != "none":
             self._hardware_back(transaction, before, in_need)
         else:
             self._bring_home(transaction, before, in_need)
+
+    def _where(self, transaction: Transaction) -> Hosting:
+        """The addresses that it is about: a configuration moves more than data addresses."""
+        hosting = dict(self.runtime.hosting)
+        return self.runtime.located(hosting) if transaction.kind == "apply" else hosting
+
+    def forecast(self, transaction: Transaction) -> Tuple[Move, ...]:
+        """What would move, if all goes well; ConfigError if the previous files are wrong."""
+        before = self._where(transaction)
+        if transaction.kind == "apply":
+            trial = forecast.configured(self.daemon, read_config(self.daemon.root, transaction.previous))
+            return moves(before, trial.located(trial.placed()))
+        home = {ip: n for ip, n in transaction.hosting.items() if n in transaction.interfaces}
+        return moves(before, {**before, **home})
 
     # -- hardware
 
@@ -158,7 +172,7 @@ class Undoing:
         self.transactions.end(transaction, "rolled_back")
         for difference in differences:
             self.daemon.log("err", f"after the rollback: {difference}")
-        done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
+        done = [m.as_dict() for m in moves(before, self._where(transaction))]
         self._answer({"changed": True, "rolled_back": True, "moves": done, "differences": differences})
 
     def _answer(self, answer: Dict[str, Any]) -> None:

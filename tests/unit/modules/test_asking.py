@@ -33,7 +33,9 @@ QUERY = {
     "moves": MOVES,
     "lost": [],
     "warnings": [],
+    "messages": [],
     "state": "attached",
+    "busy": None,
     "wait_timeout": 60.0,
 }
 PREPARED = {
@@ -57,6 +59,7 @@ PROBING = {
     "deviation": 0.04,
 }
 STATUS = {
+    "transaction": None,
     "version": "1.0.0",
     "protocol": [1],
     "groups": [{"name": "prod", "active": ["eth1"], "inactive": ["eth2"], "unusable": [], "targets": []}],
@@ -244,25 +247,55 @@ def test_what_is_so_already_changes_nothing(root: str, monkeypatch: pytest.Monke
 
 
 def test_the_last_working_member_is_refused_in_check_mode_too(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = {**STATUS["groups"][0], "inactive": [], "unusable": ["eth2"]}  # type: ignore[index]
-    with serving(root, status={**STATUS, "groups": [group]}):
-        with pytest.raises(Failed, match="last working member") as failure:
+    with serving(root, offline_query=refuse("refused", "min-redundancy", refusals=[])):
+        with pytest.raises(Failed, match="one sentence") as failure:
             run(monkeypatch, "ipmp_offline", interface="eth1", state="offline", check=True)
     assert failure.value.result["reason"] == "refused"
 
 
-def test_offline_in_check_mode_says_what_would_move_and_does_nothing(
-    root: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("state", ["offline", "online"])
+def test_in_check_mode_the_daemon_says_what_would_move_and_does_nothing(
+    root: str, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    with serving(root, status=STATUS, detach_query=QUERY) as bed:
-        result = run(monkeypatch, "ipmp_offline", interface="eth1", state="offline", check=True)
+    with serving(root, offline_query={"changed": True, "moves": MOVES}) as bed:
+        result = run(monkeypatch, "ipmp_offline", interface="eth1", state=state, check=True)
         assert (result["changed"], result["moves"]) == (True, MOVES)
-        assert run(monkeypatch, "ipmp_offline", interface="eth1", state="online", check=True)["changed"] is False
-        assert set(ops(bed)) == {"status", "detach-query"}
+        assert [(r["op"], r["online"]) for r in bed.requests] == [("offline-query", state == "online")]
+
+
+def test_what_waits_for_another_transaction_fails_in_check_mode_too(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = {"message": "transaction theirs is open", "transaction": "theirs"}
+    with serving(root, detach_query={**QUERY, "busy": busy}), pytest.raises(Failed, match="theirs is open") as failure:
+        run(monkeypatch, "ipmp_dr", component="eth1", check=True)
+    assert (failure.value.result["reason"], failure.value.result["busy_with"]) == ("busy", "theirs")
+
+
+@pytest.mark.parametrize("module", ["ipmp_dr", "ipmp_config"])
+@pytest.mark.parametrize("end", ["confirmed", "rolled_back"])
+def test_the_end_of_a_transaction_in_check_mode_is_the_daemons_answer(
+    root: str, monkeypatch: pytest.MonkeyPatch, module: str, end: str
+) -> None:
+    moves = MOVES if end == "rolled_back" else []
+    told = {"changed": True, "moves": moves, "files": {"/etc/hostname.eth1": "group lan\n"}}
+    with serving(root, end_query=told) as bed:
+        result = run(monkeypatch, module, check=True, diff=True, state=end, transaction="t1")
+        assert (result["changed"], result["moves"], result["transaction"]) == (True, moves, "t1")
+        kind = "detach" if module == "ipmp_dr" else "apply"
+        assert {"op": "end-query", "kind": kind, "end": end, "transaction": "t1"}.items() <= bed.requests[0].items()
+    if module == "ipmp_config":
+        assert result["files"] == ["/etc/hostname.eth1"]
+        assert result["diff"][0]["after"] == "group lan\n"
+
+
+def test_an_attach_that_is_late_says_what_has_moved_all_the_same(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(root, detach_query=QUERY, attach=refuse("timeout", moves=MOVES)), pytest.raises(Failed) as failure:
+        run(monkeypatch, "ipmp_dr", component="eth1", state="attached")
+    result = failure.value.result
+    assert (result["reason"], result["changed"], result["moves"]) == ("timeout", True, MOVES)
 
 
 def test_info_returns_what_was_gathered_and_versions(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
+    gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records", "transaction"]
     listed = {"components": [{**COMPONENT, "state": "attached"}]}
     records = {"records": [], "open": None}
     with serving(root, status=STATUS, components=listed, detach_query=QUERY, transactions=records) as bed:
