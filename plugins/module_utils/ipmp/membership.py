@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, Dict, FrozenSet, List, Optional, Set
 
-from . import sysctl
+from . import nl, sysctl
 from .components import STACKED
 from .kernel import Kernel
 from .runtime import Nic, Runtime
@@ -51,10 +51,10 @@ class Membership:
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
-            changed |= self._up(nic, again) | self._mtu(runtime, nic, again)
+            changed |= self._up(runtime, nic, again) | self._mtu(runtime, nic, again)
         for interface in runtime.ungrouped():
             nic = runtime.nics[interface.name]
-            changed |= self._up(nic, again) | self._mtu(runtime, nic, again)
+            changed |= self._up(runtime, nic, again) | self._mtu(runtime, nic, again)
         self._warn()
         return changed
 
@@ -80,8 +80,19 @@ class Membership:
             if link is not None:
                 self._link(link.ifindex, name, mtu=runtime.mtus[name])
             del runtime.mtus[name]
+        for name in [name for name in runtime.up_before if name not in runtime.nics]:
+            link = self.kernel.links.get(name)
+            if not runtime.up_before.pop(name) and link is not None and not self._used(link.ifindex):
+                gone.append(name)
+                self._link(link.ifindex, name, up=False)
         self._warn()
         return bool(gone)
+
+    def _used(self, ifindex: int) -> bool:
+        """Has somebody else built on it, or given it an address?"""
+        built = any(ifindex in (link.master, link.parent) for link in self.kernel.links.values())
+        addresses = self.kernel.requests.dump_addresses()
+        return built or any(a.ifindex == ifindex and a.scope != nl.SCOPE_LINK for a in addresses)
 
     @staticmethod
     def without_ipv6(runtime: Runtime) -> FrozenSet[str]:
@@ -99,10 +110,11 @@ class Membership:
         mtu = runtime.mtus.pop(nic.name, None)
         return self._link(nic.ifindex, nic.name, up=False, mtu=mtu) if nic.present else []
 
-    def _up(self, nic: Nic, again: bool) -> bool:
+    def _up(self, runtime: Runtime, nic: Nic, again: bool) -> bool:
         tried = nic.name in self._down
         if nic.joined and not (again and tried):
             return False
+        runtime.up_before.setdefault(nic.name, self.kernel.links[nic.name].up)
         failures = self._link(nic.ifindex, nic.name, up=True)
         if failures:
             self._down.add(nic.name)
@@ -118,10 +130,12 @@ class Membership:
         interface, link = runtime.interface(nic.name), self.kernel.links[nic.name]
         named = interface.mtu if interface is not None else None
         wanted = named or runtime.mtus.get(nic.name)
-        tried = self._refused.get(nic.name) == wanted
-        if wanted is None or (tried and not again):
+        tried = wanted is not None and self._refused.get(nic.name) == wanted
+        if tried and not again:
             return False
         self._refused.pop(nic.name, None)
+        if wanted is None:
+            return False
         if named is None:
             del runtime.mtus[nic.name]
         if wanted == link.mtu:
