@@ -63,7 +63,8 @@ def test_integration(tree: Callable[[str, str], Path]) -> None:
     core = list(cores.CORES)[-1]
     folder = tree(core, "integration")
     program = str(CHECKOUT / "build" / "cores" / core / "bin" / "ansible-test")
-    line = f"cd '{folder}' && exec '{program}' integration --color no --python {cores.CORES[core].python}"
+    options = f"--color no --allow-destructive --allow-root --python {cores.CORES[core].python}"
+    line = f"cd '{folder}' && exec '{program}' integration {options}"
     with Lab(describe(hosts=1, nics=2)) as lab:
         host = lab.hosts["h1"]
         host.run(["umount", "/tmp"])  # its own is empty, and the checkout may lie in there
