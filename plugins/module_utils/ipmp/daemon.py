@@ -23,6 +23,7 @@ from .complaints import Complaints
 from .events import ProbeStreams, Publisher
 from .fastpath import EventSocket, Overrun, Requests
 from .files import read_config
+from .filtered import PacketFilter
 from .foreign import ForeignRoutes
 from .health import Note
 from .hotpath import HotPath
@@ -87,6 +88,7 @@ class Daemon:
         self.announcing = Announcing(self.runtime, self.kernel, self.loop, self.announcer)
         self.hot = HotPath(self.kernel, self.announcer)
         self.complaints = Complaints()
+        self.filters = PacketFilter(self.runtime, self.prober, self.loop, self.log)
         self.foreign = ForeignRoutes(self.runtime, self.kernel)
         self.membership = Membership(root, self.kernel, self.log)
         self.proofs = Proofs(self.runtime, self.loop, self._proved)
@@ -167,6 +169,7 @@ class Daemon:
 
     def _reconcile(self) -> None:
         self.watching.look_around()
+        self.filters.look()
         self.settle("reconcile")
         self._complain()
 
@@ -203,7 +206,7 @@ class Daemon:
         self.prober.close()
         for fd in (self._found, self._finding):
             os.close(fd)
-        for part in (self.proofs, self.announcer, self.events, self.requests):
+        for part in (self.filters, self.proofs, self.announcer, self.events, self.requests):
             part.close()
         self.loop.close()
 

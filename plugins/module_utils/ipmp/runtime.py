@@ -133,6 +133,7 @@ class Runtime:
         self.files_error: Optional[str] = None  # the files on disk are wrong and not in force
         self.suspended = False  # since we started with wrong files: nothing is known to be superfluous
         self.missing: FrozenSet[str] = frozenset()  # NICs that were not there at boot, as long as that is not said
+        self.filtered: Dict[str, str] = {}  # NICs whose probes a packet filter stops: a sentence
         self.mtus: Dict[str, int] = {}  # NIC -> its MTU from before ours
         self.up_before: Dict[str, bool] = {}  # NIC -> was its link up before it was ours
         self.replaced: Dict[str, str] = {}  # NICs that are another card than before: a sentence, until an attach
