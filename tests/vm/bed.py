@@ -231,8 +231,12 @@ class Client:
             for address in addresses
         }
 
-    def stop(self) -> Dict[str, int]:
-        """Packets lost by address, before its last answer; AssertionError where it does not answer any more."""
+    def stop(self, seconds: float = 0.0) -> Dict[str, int]:
+        """Packets lost by address, before its last answer; AssertionError where it does not answer any more.
+
+        seconds: go on for so long first.
+        """
+        time.sleep(seconds)
         lost = {}
         for ping in self._pings.values():
             ping.send_signal(signal.SIGINT)

@@ -37,7 +37,7 @@ class Nic:
     joined: bool = False  # its link and settings have been made those of a member
     offline: bool = False  # if_mpadm -d
     detached: bool = False  # taken out by a transaction, comes back by attach only
-    leaving: bool = False  # a detach is moving its addresses away
+    leaving: bool = False  # its addresses are to move away: a detach, or its slot is about to lose power
     trusted: bool = False  # a rollback in need: it worked before, so its link alone is proof
     removed: bool = False  # it was there and has left without a detach; there is a record of it
     held_back: bool = False  # repaired under FAILBACK=no and not used since
