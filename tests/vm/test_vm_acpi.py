@@ -106,7 +106,8 @@ def test_the_hosts_own_timer_finds_a_removed_function_again(bed: Bed) -> None:
 
     cutter = threading.Thread(target=cut_off)
     cutter.start()
-    done = bed.play("dr_detach", ipmp_component=name, ipmp_hardware="pci", ipmp_confirm_timeout=20)
+    quick = {"ansible_timeout": 5, "ipmp_confirm_timeout": 20}
+    done = bed.play("dr_detach", ipmp_component=name, ipmp_hardware="pci", **quick)
     cutter.join()
     assert done.returncode != 0, json.dumps(done.stdout)
     assert "the host puts it back by itself within 20 s" in done.stdout + done.stderr
