@@ -139,10 +139,13 @@ busy_with:
   returned: when another transaction is open
   type: str
 differences:
-  description: What a rollback could not restore, one sentence each.
+  description:
+    - What is not as it was before the detach, when a transaction was undone.
+    - What is not as it would be after a boot with the component in its place, when one was attached. It stays attached.
   returned: when the host is not as it was
   type: list
   elements: str
+  sample: ["eth1: its MTU is 1300, not 1400"]
 reason:
   description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
   returned: when one of these applies
