@@ -6,16 +6,28 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Tuple
+from typing import Iterator, Tuple
 
 from .daemon import idle_cpu, rss
 from .failover import carrier_loss
+from .planned import gap, lost
 from .prober_cpu import probe_cpu
 from .row import Row
 from .silent import silent_loss
 from .soak import false_failures
 
 LAST, CPU = "carrier loss to the last announcement", "% of a core"
+PLANNED = {"": 1, "_two_nics": 2}  # NICs on the card
+
+
+def _planned() -> Iterator[Row]:
+    for more, nics in PLANNED.items():
+        for family in (4, 6):
+            name, title = f"planned_move_v{family}{more}", f"planned detach and reattach, IPv{family}, {nics} NIC"
+            title += "s" if nics > 1 else ""
+            yield Row(f"{name}_lost", title, "datagrams", partial(lost, family, nics), 0.0, "max")
+            yield Row(f"{name}_gap", f"{title}: longest gap", "ms", partial(gap, family, nics))
+
 
 ROWS: Tuple[Row, ...] = (
     Row("probe_cpu_1000_per_s", "probing, 1000 probes/s", CPU, partial(probe_cpu, 40, 560, 3.0), 3.0),
@@ -45,5 +57,6 @@ ROWS: Tuple[Row, ...] = (
     ),
     Row("silent_loss_fdt100", "silent loss at 100 ms", "ms", partial(silent_loss, 100, 20), 110.0),
     Row("silent_loss_fdt1000", "silent loss at 1000 ms", "ms", partial(silent_loss, 1000, 5)),
+    *_planned(),
     Row("false_failures_fdt100_8_nics_5_targets", "false failures under load", "failures", false_failures, 0.0),
 )
