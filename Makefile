@@ -7,6 +7,8 @@ BUILD := $(CURDIR)/build
 VIEW := $(BUILD)/collections/ansible_collections/netpath/ipmp
 SETUP := $(shell command -v python3) tools/setup.py
 PYTEST := python -m pytest -v
+# Tests on a real kernel wait most of their time, each file in namespaces of its own.
+SIDE_BY_SIDE := -n 3 --dist loadfile
 SIM := $(if $(wildcard tests/sim/test_*.py),sim)
 
 # The tools come from build/venv. Nothing of the user's own ansible takes part, and nothing is left in the home folder.
@@ -91,7 +93,7 @@ sim:
 kernel:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
-	$(PYTEST) tests/kernel
+	$(PYTEST) $(SIDE_BY_SIDE) tests/kernel
 
 .PHONY: molecule
 molecule:

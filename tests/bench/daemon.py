@@ -78,5 +78,5 @@ def idle_cpu(probing: bool, run: Run) -> Figures:
         pid = pid_of(bed)
         time.sleep(SETTLING)
         values = [load.share(pid, IDLE_WINDOW) for _ in range(run.rounds(5))]
-    polls = "the carrier of each is asked for every 10 ms, and all is compared every 10 s"
+    polls = "the carrier of each is asked for every 40 ms, and all is compared every 10 s"
     return Figures(values, f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing)}; {polls}")

@@ -17,7 +17,7 @@ from . import daemon, load
 from .row import Figures, Run
 from .wire import Ear, pull
 
-POLL = 0.010  # s between the daemon's looks at the carrier; a loss may come anywhere in it
+POLL = 0.040  # s between the daemon's looks at the carrier; a loss may come anywhere in it
 
 
 def addresses(count: int) -> List[str]:

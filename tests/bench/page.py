@@ -101,7 +101,9 @@ def _table(rows: List[Dict[str, Any]]) -> str:
     for row in rows:
         ours = row["ours"]
         cells = [value(ours[what]) for what in ("min", "median", "p99", "max", "n")] if ours else ["-"] * 5
-        peers = ", ".join(f"{name} {value(its['median'])}" for name, its in sorted(row["peers"].items()))
+        peers = ", ".join(
+            f"{name} {value(its['median'])} (p99 {value(its['p99'])})" for name, its in sorted(row["peers"].items())
+        )
         ratio = "-" if row["ratio"] is None else value(row["ratio"])
         lines.append(" | ".join((f"| {row['id']}", row["unit"], *cells, _goal(row), peers or "none yet", f"{ratio} |")))
     return "\n".join(lines) + "\n\nWith fewer than 100 rounds p99 is the greatest value.\n"
@@ -117,7 +119,8 @@ def _goal(row: Mapping[str, Any]) -> str:
 
 
 def _about(row: Mapping[str, Any]) -> str:
-    return f"* `{row['id']}`: {row['title']}. {row['note'][:1].upper()}{row['note'][1:]}."
+    cannot = "".join(f" {name}: {why}." for name, why in sorted(row.get("cannot", {}).items()))
+    return f"* `{row['id']}`: {row['title']}. {row['note'][:1].upper()}{row['note'][1:]}.{cannot}"
 
 
 def write(text: str) -> List[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Union
 
 
 class BenchError(Exception):
@@ -27,11 +27,15 @@ class Run(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """One value a round in the row's unit, what a reader has to know about them, and further numbers."""
+    """One value a round in the row's unit, what a reader has to know about them, further numbers, and others' values.
+
+    Peers are measured in the same rounds, in turn with us: name -> one value a round, or why there is none.
+    """
 
     values: Sequence[float]
     note: str
     details: Dict[str, float] = {}
+    peers: Mapping[str, Union[Sequence[float], str]] = {}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,11 @@ class Row:
         """The row of results.json; without figures it says what the problem was."""
         row: Dict[str, Any] = {"id": self.id, "title": self.title, "unit": self.unit, "better": "lower"}
         row["ours"] = summary(figures.values) if figures else None
-        row.update(peers={}, ratio=None, goal=self.goal, goal_of=self.goal_of)
+        peers = dict(figures.peers) if figures else {}
+        row["peers"] = {name: summary(values) for name, values in peers.items() if not isinstance(values, str)}
+        row["ratio"] = ratio(row["ours"], row["peers"].values())
+        row["cannot"] = {name: why for name, why in peers.items() if isinstance(why, str)}
+        row.update(goal=self.goal, goal_of=self.goal_of)
         row["note"] = figures.note if figures else f"not measured: {problem}"
         row["details"] = figures.details if figures else {}
         return row
@@ -61,3 +69,9 @@ def summary(values: Sequence[float]) -> Dict[str, float]:
     p99 = ordered[math.ceil(len(ordered) * 0.99) - 1]
     found = {"min": ordered[0], "median": statistics.median(ordered), "p99": p99, "max": ordered[-1]}
     return {**{name: round(value, 4) for name, value in found.items()}, "n": len(ordered)}
+
+
+def ratio(ours: Optional[Mapping[str, float]], peers: Iterable[Mapping[str, float]]) -> Optional[float]:
+    """Our median by that of the best peer; None without peers, or where the best has 0 and so cannot be divided by."""
+    best = min((peer["median"] for peer in peers), default=0.0)
+    return round(ours["median"] / best, 4) if ours and best else None

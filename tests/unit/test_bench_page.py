@@ -89,10 +89,11 @@ def test_what_was_not_measured_or_compared_is_said() -> None:
     assert line(text, "bad") == "| bad | ms | - | - | - | - | - | median 3 | none yet | - |"
     assert "Not measured: the daemon has ended." in text
     assert "## Not compared yet" in text and "keepalived" in text and "bonding" in text
-    compared = row("one", [1.0])
-    compared.update(peers={"bonding": {"median": 2.0}, "aaa": {"median": 4.0}}, ratio=0.5)
+    others = {"bonding": [1.0, 2.0, 7.0], "aaa": [4.0], "team": "has no module here"}
+    compared = Row("one", "title", "ms", lambda run: Figures([], "")).result(Figures([1.0], "note", peers=others))
     text = page(results(compared))
-    assert line(text, "one").endswith("| aaa 4, bonding 2 | 0.5 |")
+    assert line(text, "one").endswith("| aaa 4 (p99 4), bonding 2 (p99 7) | 0.5 |")
+    assert "Note. team: has no module here." in text
     assert "## Not compared yet" not in text
 
 

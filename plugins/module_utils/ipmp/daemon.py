@@ -39,7 +39,10 @@ from .runtime import Nic, Runtime
 from .state import StateFile
 from .watching import Watching
 
-POLL = 0.010  # s; the kernel tells a second carrier loss within a second up to 1.02 s late
+# The kernel tells a carrier loss up to 1.02 s late when another link has changed in the last second. Those are seen,
+# but for links of other network namespaces: hence the rarer polls while nothing has changed.
+POLL_RESTLESS, RESTLESS = 0.010, 2.5  # s between polls, for so many s after a change
+POLL = 0.040  # s between polls otherwise
 RECONCILE = 10.0  # s between full comparisons without any cause
 ROUTERS = 0.2  # s after somebody has changed a route (LOOP-3)
 WATCH = 0.02  # s after an address has come, or a link-local one gone
@@ -94,6 +97,7 @@ class Daemon:
         self.record: FrozenSet[str] = frozenset()  # addresses of ours, for kernels that cannot keep a mark
         self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
         self.first_in_boot = False
+        self._next_poll = loops.Timer(0.0, lambda: None)
         self._waits: List[Wait] = []
         self._timers: Dict[str, loops.Timer] = {}
 
@@ -220,10 +224,11 @@ class Daemon:
     # -- news
 
     def _kernel_news(self) -> None:
-        taken = False
+        taken = restless = False
         for event in self.events.read():
             if isinstance(event, LinkEvent):
                 self.links.take(event)
+                restless = True
             elif isinstance(event, Overrun):
                 self.links.resync()
             elif isinstance(event, AddrEvent):
@@ -235,6 +240,8 @@ class Daemon:
             else:
                 taken = taken or event.deleted
         self._act()
+        if restless and self._next_poll.when - loops.now() > POLL_RESTLESS:  # never later: events may be many
+            self._poll_later()
         if taken:
             self.later("put-back", PUT_BACK, lambda: self.settle("something of ours was removed"))
 
@@ -246,7 +253,12 @@ class Daemon:
     def _poll(self) -> None:
         self.links.poll()
         self._act()
-        self.loop.call_later(POLL, self._poll)
+        self._poll_later()
+
+    def _poll_later(self) -> None:
+        self._next_poll.cancel()
+        restless = loops.now() - self.links.changed < RESTLESS
+        self._next_poll = self.loop.call_later(POLL_RESTLESS if restless else POLL, self._poll)
 
     def _probes_found(self) -> None:
         """Called in the prober's thread."""

@@ -192,16 +192,21 @@ class Requests:
         self._socket.send(buffer)
         return first
 
-    def _receive(self) -> Iterable[Tuple[bytes, nlparse.Message]]:
-        """The answers that are there; OSError (ENOBUFS) if some were lost."""
+    def _datagrams(self) -> Iterable[bytes]:
+        """What is there; OSError (ENOBUFS) if some was lost."""
         while True:
             try:
                 data, (sender, _groups) = self._socket.recvfrom(_DATAGRAM)
             except BlockingIOError:
                 return
             if sender == 0:
-                for message in nlparse.messages(data):
-                    yield data, message
+                yield data
+
+    def _receive(self) -> Iterable[Tuple[bytes, nlparse.Message]]:
+        """The answers that are there; OSError (ENOBUFS) if some were lost."""
+        for data in self._datagrams():
+            for message in nlparse.messages(data):
+                yield data, message
 
     def batch(self, messages: Sequence[bytes]) -> List[Failure]:
         """Carries out the messages in order, all of them even when some fail; returns those that failed."""
@@ -280,13 +285,10 @@ class Requests:
         if not indexes:
             return found
         first = self._send([nl.link_get(ifindex) for ifindex in indexes])
-        last = self._seq
-        for data, message in self._receive():
-            if message.type == nl.RTM_NEWLINK and first <= message.seq <= last:
-                ifindex, carrier = nlparse.carrier(data, message)
-                found[ifindex] = carrier
-            if message.seq == last:
-                break
+        for data in self._datagrams():  # one answer each
+            answer = nlparse.carrier(data)
+            if answer is not None and first <= answer[0] <= self._seq:
+                found[answer[1]] = answer[2]
         return found
 
     def set_link(self, ifindex: int, *, up: Optional[bool] = None, mtu: Optional[int] = None) -> None:

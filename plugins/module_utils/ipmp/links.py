@@ -22,9 +22,11 @@ class Links:
 
     def __init__(self, runtime: Runtime, kernel: Kernel, news: News) -> None:
         self.runtime, self.kernel, self.news = runtime, kernel, news
+        self.changed = 0.0  # CLOCK_MONOTONIC, s: when a link, anybody's, was last seen to change
 
     def take(self, link: LinkEvent, starting: bool = False) -> None:
         """One interface as the kernel shows it, or its end."""
+        self.changed = loops.now()
         known = self.runtime.by_index(link.ifindex)
         if link.deleted or (known is not None and known.name != link.name):
             self.kernel.links = {n: k for n, k in self.kernel.links.items() if k.ifindex != link.ifindex}
@@ -110,6 +112,7 @@ class Links:
     def _carrier(self, nic: Nic, up: bool) -> None:
         if up == nic.health.link:
             return
+        self.changed = loops.now()
         was_usable = nic.usable
         if up:
             nic.health, notes = health.link_up(nic.health, nic.name, loops.now(), nic.probed)

@@ -9,6 +9,7 @@ packed long before they are needed. ``family`` is 4 or 6, addresses are canonica
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 import struct
@@ -28,7 +29,7 @@ RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_CAPPED = 0x1, 0x4, 0x10, 0x100
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_DUMP = 0x100, 0x200, 0x400, 0x300
 
-IFF_UP, IFF_LOOPBACK = 0x1, 0x8
+IFF_UP, IFF_LOOPBACK, IFF_LOWER_UP = 0x1, 0x8, 0x10000
 IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_NOPREFIXROUTE = 0x02, 0x08, 0x20, 0x40, 0x200
 RTNH_F_ONLINK = 4
 SCOPE_UNIVERSE, SCOPE_LINK, SCOPE_HOST, SCOPE_NOWHERE = 0, 253, 254, 255
@@ -73,6 +74,7 @@ def _packed(ip: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in ip else socket.AF_INET, ip)
 
 
+@functools.lru_cache(maxsize=256)
 def link_get(ifindex: int) -> bytes:
     """Asks for one interface; asking makes the kernel settle its carrier state at once."""
     return _message(RTM_GETLINK, 0, LINK_BODY.pack(0, 0, ifindex, 0, 0), [_SKIP_STATISTICS])
