@@ -30,7 +30,7 @@ unbuilt = $(error make $@ is not built yet: $(1))
 help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
 	@echo "make test               every check and test, or one part of them:"
-	@echo "                        make lint, sanity, unit, kernel, molecule"
+	@echo "                        make lint, sanity, unit, kernel, systemd, molecule"
 	@echo "make crash-points       the daemon is killed at every call of a detach, a rollback and an attach"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
@@ -55,7 +55,7 @@ demo:
 .PHONY: test
 test:
 	$(call need_root,$(namespaces))
-	@for part in lint sanity unit $(SIM) kernel molecule; do \
+	@for part in lint sanity unit $(SIM) kernel systemd molecule; do \
 		echo "== make $$part"; $(MAKE) $$part || exit; \
 	done
 
@@ -75,7 +75,7 @@ lint:
 sanity:
 	$(call need_root,$(installs))
 	@$(SETUP) packages venv view
-	@tools/sanity.sh
+	@$(shell command -v python3) tools/sanity.py $(CORE)
 
 .PHONY: unit
 unit:
@@ -95,6 +95,12 @@ kernel:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
 	$(PYTEST) $(SIDE_BY_SIDE) tests/kernel
+
+.PHONY: systemd
+systemd:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	$(PYTEST) -n 3 tests/systemd
 
 .PHONY: molecule
 molecule:

@@ -38,7 +38,10 @@ options:
     choices: [auto, bundled, system]
     default: auto
   network_managers:
-    description: Network managers that have to leave O(members) alone; each is told only where it is installed.
+    description:
+      - Network managers that have to leave O(members) alone, now and, once hostname files name them, after each boot.
+      - One that is at work is restarted when it does not do so yet, which leaves every address and link as it is, and
+        asked afterwards. The module fails when it still manages one of them.
     type: list
     elements: str
     choices: [NetworkManager, systemd-networkd, ifupdown]
@@ -89,6 +92,11 @@ sent:
   type: list
   elements: str
   sample: [ipmp]
+managers:
+  description: What each network manager at work says of each of the O(members) that is there; V(unmanaged) is right.
+  returned: when O(state=present)
+  type: dict
+  sample: {NetworkManager: {eth1: unmanaged, eth2: unmanaged}}
 """
 
 import os
@@ -112,14 +120,16 @@ def present(module: AnsibleModule, host: deployment.Host) -> dict:
         managers=module.params["network_managers"],
         members=module.params["members"],
     )
+    for warning in wanted.warnings():
+        module.warn(warning)
     found = deployment.result(wanted.differences(), module._diff)
-    found.update(pyroute2=wanted.pyroute2, sent=wanted.needs)
+    found.update(pyroute2=wanted.pyroute2, sent=wanted.needs, managers=wanted.managers)
     if module.check_mode or not found["changed"]:
         return found
     if wanted.needs and not offer["archive"]:
         return {"changed": False, "needs": wanted.needs}
     wanted.make(offer["archive"])
-    return found
+    return {**found, "managers": wanted.managers}
 
 
 def absent(module: AnsibleModule, host: deployment.Host) -> dict:

@@ -60,9 +60,10 @@ options:
     type: int
     default: 0
   wait_timeout:
-    description: How many seconds to wait until the addresses of an attached component are home.
+    description:
+      - How many seconds to wait until the addresses of an attached component are home.
+      - By default as long as its groups need for ten answered probes, and at least 60.
     type: int
-    default: 60
 """
 
 EXAMPLES = r"""
@@ -156,6 +157,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
 
+ALREADY = "{} is detached already"
 PATIENCE = 120  # s for consumers and, if need be, the way back
 
 
@@ -172,6 +174,7 @@ def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
     about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"]}
     about["hardware"] = found["component"]["hardware"]
     if found["state"] == "detached":
+        about["messages"] = [ALREADY.format(module.params["component"])]
         return answer.moved(module, False, [], **about)
     if not found["allowed"]:
         why = "; ".join(found["warnings"]) or f"{module.params['component']} cannot be detached"
@@ -195,7 +198,8 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
     except client.DaemonError as error:
         if error.code != "already-detached":
             raise
-        return answer.moved(module, False, [], transaction=None, lost=[], messages=[], hardware="none")
+        already = ALREADY.format(params["component"])
+        return answer.moved(module, False, [], transaction=None, lost=[], messages=[already], hardware="none")
     way = done["component"]["hardware"]
     try:
         hardware.take_out(done["component"])
@@ -218,13 +222,14 @@ def attach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Puts the component back into its place, if it was taken out, and into service."""
     found = query(module, daemon)
     if module.check_mode:
-        return answer.moved(module, found["state"] == "detached", [], transaction=None, messages=[])
+        return answer.moved(module, found["state"] != "attached", [], transaction=None, messages=[])
     if not found["component"]["present"]:
         try:
             hardware.put_back(found["component"])
         except hardware.HardwareError as error:
             answer.fail(module, error, reason="hardware")
-    done = daemon.call("attach", component=module.params["component"], wait_timeout=module.params["wait_timeout"])
+    seconds = module.params["wait_timeout"] or found["wait_timeout"]
+    done = daemon.call("attach", component=module.params["component"], wait_timeout=seconds)
     return answer.moved(module, done["changed"], done["moves"], transaction=None, messages=done["messages"])
 
 
@@ -266,7 +271,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "hardware": {"type": "str", "choices": ["auto", "none", "pci", "slot", "driver"], "default": "auto"},
             "confirm_timeout": {"type": "int", "default": 0},
-            "wait_timeout": {"type": "int", "default": 60},
+            "wait_timeout": {"type": "int"},
         },
         required_if=[
             ("state", "detached", ["component"]),

@@ -24,7 +24,7 @@ options:
       - V(components) costs one further question for each component. Consumer scripts are not asked.
     type: list
     elements: str
-    choices: [groups, interfaces, addresses, targets, probes, components, records]
+    choices: [groups, interfaces, addresses, targets, probes, components, records, transaction]
     default: [groups, interfaces, addresses]
 """
 
@@ -103,18 +103,32 @@ components:
   sample:
     - {name: eth1, kind: ethernet, interfaces: [eth1], hardware: pci, state: attached, allowed: true, refusals: []}
 records:
-  description: The components that are detached, with the addresses that they had.
+  description: >-
+    The components that are detached (kind V(detached)), and the interfaces that left without a detach (kind
+    V(removed)), with the addresses that they had. C(seen) is what became of the component since then, V(there),
+    V(gone), or gone and V(back), and C(now) the hardware addresses of its interfaces that are here.
   returned: when gathered
   type: list
   elements: dict
-  sample: [{component: eth1, interfaces: [eth1], addresses: [192.0.2.11]}]
+  sample:
+    - kind: detached
+      component: eth1
+      interfaces: [eth1]
+      addresses: {eth1: [192.0.2.11/24]}
+      seen: back
+      now: {eth1: "02:00:00:00:00:01"}
+transaction:
+  description: The transaction that waits to be confirmed, or null.
+  returned: when gathered
+  type: dict
+  sample: {transaction: 0123456789ab, kind: detach, component: eth1, state: committed, deadline: 113.5}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
 
-SUBSETS = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
+SUBSETS = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records", "transaction"]
 
 
 def components(daemon: client.Client) -> list:

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether addresses can be reached from where it runs: the verification of a detach, in one call."""
+"""Whether addresses can be reached from where it runs, and how well meanwhile: the verification of a detach."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ short_description: Check that addresses answer
 version_added: 1.0.0
 description:
   - Sends ICMP echo requests to every address, and connects to TCP ports of every address, all at the same time.
+  - With O(state=watched) it leaves a process behind that goes on sending echo requests, so that it can be said
+    afterwards how many were lost while something was done to the addresses.
   - Runs on the host that shall see the addresses, such as the controller or a client, mostly with C(delegate_to).
 author:
   - The netpath.ipmp contributors (@netpath)
@@ -32,6 +34,26 @@ options:
     description: How many seconds an address has to answer. It is asked again several times in between.
     type: int
     default: 5
+  state:
+    description:
+      - V(reached) checks, and ends the O(watch) if one is given.
+      - V(watched) begins to watch the addresses, whether or not they answer now, and returns at once.
+    type: str
+    choices: [reached, watched]
+    default: reached
+  watch:
+    description: What RV(watch) of a task with O(state=watched) on the same host was. It is ended.
+    type: str
+  interval:
+    description:
+      - With O(state=watched), milliseconds between two requests to an address.
+      - No more than 1000 requests a second are sent together, so that many addresses are asked more slowly.
+    type: int
+    default: 20
+  watch_timeout:
+    description: With O(state=watched), seconds after which the watch ends by itself if nobody has ended it.
+    type: int
+    default: 600
 """
 
 EXAMPLES = r"""
@@ -39,6 +61,19 @@ EXAMPLES = r"""
   netpath.ipmp.ipmp_reach:
     addresses: [192.0.2.11, 192.0.2.12]
     ports: [22]
+  delegate_to: client
+
+- name: Begin to watch an address
+  netpath.ipmp.ipmp_reach:
+    addresses: [192.0.2.11]
+    state: watched
+  delegate_to: client
+  register: begun
+
+- name: See that it answers, and how much was lost since then
+  netpath.ipmp.ipmp_reach:
+    addresses: [192.0.2.11]
+    watch: "{{ begun.watch }}"
   delegate_to: client
 """
 
@@ -49,6 +84,31 @@ silent:
   type: list
   elements: str
   sample: ["192.0.2.11 does not answer ping"]
+watch:
+  description: The watch, to be given to a later task.
+  returned: with O(state=watched)
+  type: str
+watched:
+  description:
+    - What the watch has counted. A request is lost if it is not answered within half a second after the last one.
+    - Null if the watch had ended before.
+  returned: with O(watch), on failure too
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The address.
+      type: str
+    sent:
+      description: How many requests were sent to it.
+      type: int
+    answered:
+      description: How many of them were answered.
+      type: int
+    longest_gap:
+      description: For how many milliseconds no request was answered, at most.
+      type: int
+  sample: [{address: 192.0.2.11, sent: 312, answered: 312, longest_gap: 0}]
 reason:
   description: V(verify) when something did not answer.
   returned: on failure
@@ -58,59 +118,30 @@ reason:
 import concurrent.futures
 import os
 import socket
-import struct
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netpath.ipmp.plugins.module_utils import echo_train, echoes
 
-ECHO = {4: (8, 0), 6: (128, 129)}  # ICMP types of request and reply
 PAUSE = 0.25  # s between two attempts
-
-
-def checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total >> 16) + (total & 0xFFFF)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
-def echo_socket(family: int) -> socket.socket:
-    """An unprivileged ICMP socket where the kernel allows one, else a raw one."""
-    domain = socket.AF_INET6 if family == 6 else socket.AF_INET
-    protocol = socket.IPPROTO_ICMPV6 if family == 6 else socket.IPPROTO_ICMP
-    try:
-        return socket.socket(domain, socket.SOCK_DGRAM, protocol)
-    except PermissionError:
-        return socket.socket(domain, socket.SOCK_RAW, protocol)
 
 
 def answers_ping(address: str, wait: float) -> bool:
     """Whether one of several echo requests is answered."""
-    family = 6 if ":" in address else 4
-    request, reply = ECHO[family]
-    nonce = os.urandom(16)
-    header = struct.pack("!BBHHH", request, 0, 0, os.getpid() & 0xFFFF, 1)
-    packet = header[:2] + struct.pack("!H", checksum(header + nonce)) + header[4:] + nonce
+    family, nonce = echoes.family_of(address), os.urandom(16)
+    packet = echoes.request(family, nonce)
     deadline = time.monotonic() + wait
-    with echo_socket(family) as echo:
+    with echoes.open_socket(family) as echo:
         echo.settimeout(PAUSE)
         while time.monotonic() < deadline:
             try:
                 echo.sendto(packet, (address, 0))
-                if is_reply(echo, reply, nonce):
-                    return True
+                while echoes.reply(family, echo.recv(2048)) != nonce:
+                    continue
+                return True
             except OSError:
                 time.sleep(PAUSE)
     return False
-
-
-def is_reply(echo: socket.socket, reply: int, nonce: bytes) -> bool:
-    """Whether our own request is answered before the socket's timeout; raises OSError at the timeout."""
-    while True:
-        data, _sender = echo.recvfrom(2048)
-        if len(data) >= 44 and data[0] >> 4 == 4 and data.endswith(nonce):
-            data = data[(data[0] & 15) * 4 :]
-        if data[:1] == bytes([reply]) and data.endswith(nonce):
-            return True
 
 
 def accepts(address: str, port: int, wait: float) -> bool:
@@ -143,23 +174,32 @@ def main() -> None:
             "addresses": {"type": "list", "elements": "str", "required": True},
             "ports": {"type": "list", "elements": "int", "default": []},
             "wait_timeout": {"type": "int", "default": 5},
+            "state": {"type": "str", "choices": ["reached", "watched"], "default": "reached"},
+            "watch": {"type": "str"},
+            "interval": {"type": "int", "default": 20},
+            "watch_timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,
     )
+    params = module.params
     try:
-        for family in sorted({6 if ":" in address else 4 for address in module.params["addresses"]}):
-            echo_socket(family).close()
+        for family in sorted({echoes.family_of(address) for address in params["addresses"]}):
+            echoes.open_socket(family).close()
+        if params["state"] == "watched":
+            watch = echo_train.start(params["addresses"], params["interval"] / 1000, params["watch_timeout"])
+            module.exit_json(changed=False, silent=[], watch=watch)
     except OSError as error:
         module.fail_json(
             msg=f"no ping can be sent from {socket.gethostname()} ({error.strerror}): run as root there, or "
             "set ipmp_verify_from to hosts that can",
             silent=[],
         )
-    mute = silent(module.params["addresses"], module.params["ports"], module.params["wait_timeout"])
+    mute = silent(params["addresses"], params["ports"], params["wait_timeout"])
+    watched = {"watched": echo_train.finish(params["watch"])} if params["watch"] else {}
     if mute:
         msg = f"seen from {socket.gethostname()}: {'; '.join(mute)}"
-        module.fail_json(msg=msg, silent=mute, reason="verify")
-    module.exit_json(changed=False, silent=[])
+        module.fail_json(msg=msg, silent=mute, reason="verify", **watched)
+    module.exit_json(changed=False, silent=[], **watched)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carrier loss with many addresses: until the client has been told where the last of them is now."""
+"""Carrier loss and repair: until the client has been told where the last address is now."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import contextlib
 import random
 import statistics
 import time
-from typing import List
+from typing import Dict, List, Sequence
 
 from bed import Bed
 
 from . import daemon, load
+from .peers import Keepalived, carrier
 from .row import Figures, Run
-from .wire import Ear, pull
+from .wire import Ear, plug, pull
 
 POLL = 0.040  # s between the daemon's looks at the carrier; a loss may come anywhere in it
+FROM = "from the moment the switch begins to take its port down, which the bench does with real-time priority"
+TAP = "; frames pass through a program of the lab, whose time is in the figures"
 
 
 def addresses(count: int) -> List[str]:
@@ -25,16 +28,29 @@ def addresses(count: int) -> List[str]:
     return [f"10.1.{number >> 8}.{number & 255}" for number in range(1, count + 1)]
 
 
-def carrier_loss(count: int, usual: int, run: Run, *, kind: str = "veth", busy: bool = False) -> Figures:
-    """ms from the loss to the last of the first announcements, a newly started daemon each round."""
-    wanted = addresses(count)
+def files(wanted: Sequence[str], nics: int) -> Dict[str, str]:
+    """All addresses on eth1, and members without any."""
     words = [f"{wanted[0]}/16 group g up", *(f"addif {address}/16 up" for address in wanted[1:])]
-    files = {"hostname.eth1": "\n".join(words) + "\n", "hostname.eth2": "group g up\n"}
+    others = {f"hostname.eth{number}": "group g up\n" for number in range(2, nics + 1)}
+    return {"hostname.eth1": "\n".join(words) + "\n", **others}
+
+
+def carrier_loss(
+    count: int, usual: int, run: Run, *, kind: str = "veth", busy: bool = False, adverts: Sequence[float] = ()
+) -> Figures:
+    """ms from the loss to the last of the first announcements, a newly started daemon each round.
+
+    adverts: keepalived with these intervals (s) loses its carrier in the same rounds.
+    """
+    wanted = addresses(count)
     values, first = [], []
-    with Bed(nics=2, kind=kind) as bed:
+    with contextlib.ExitStack() as stack:
+        bed = stack.enter_context(Bed(nics=2, kind=kind))
+        peers = [stack.enter_context(contextlib.closing(Keepalived(advert))) for advert in adverts]
+        others: Dict[str, List[float]] = {peer.name: [] for peer in peers}
         mac = bed.nic("eth2").mac
         for _ in range(run.rounds(usual)):
-            bed.start(files)
+            bed.start(files(wanted, 2))
             daemon.quiet(daemon.pid_of(bed))
             with load.burners() if busy else contextlib.nullcontext(), Ear(bed.client, "c0") as ear:
                 time.sleep((0.3 if busy else 0.0) + random.uniform(0, POLL))
@@ -43,9 +59,49 @@ def carrier_loss(count: int, usual: int, run: Run, *, kind: str = "veth", busy: 
                 heard = ear.heard(mac, set(wanted), began).values()
             values.append((max(heard) - began) * 1000)
             first.append((min(heard) - began) * 1000)
+            for peer in peers:
+                others[peer.name].append(peer.round(carrier) * 1000)
     note = f"IPv4, {kind}, both NICs link-only, each round the first failover of a newly started daemon"
     note += ", both cores kept busy by others" if busy else ""
-    note += "; from the moment the switch begins to take its port down, which the bench does with real-time priority"
-    if kind == "tap":
-        note += "; frames pass through a program of the lab, whose time is in the figures"
-    return Figures(values, note, {"first_announcement_median": round(statistics.median(first), 4)})
+    note += f"; {FROM}" + (TAP if kind == "tap" else "")
+    note += "; of keepalived the other host's announcement is counted" if peers else ""
+    return Figures(values, note, {"first_announcement_median": round(statistics.median(first), 4)}, others)
+
+
+def second_loss(usual: int, run: Run) -> Figures:
+    """ms from the second loss within a second, which the kernel tells late, to the address' announcement."""
+    (address,) = wanted = addresses(1)
+    values = []
+    with Bed(nics=3, kind="tap") as bed:
+        macs = {nic.mac: nic for nic in (bed.nic("eth2"), bed.nic("eth3"))}
+        for _ in range(run.rounds(usual)):
+            bed.start(files(wanted, 3))
+            daemon.quiet(daemon.pid_of(bed))
+            with Ear(bed.client, "c0") as ear:
+                began = pull(bed.nic("eth1"))
+                time.sleep(random.uniform(0.2, 0.8))
+                holder = macs[next(mac for mac in macs if ear.has_heard(mac, address, began))]
+                (mac,) = macs.keys() - {holder.mac}
+                began = pull(holder)
+                time.sleep(0.05)
+                values.append((ear.heard(mac, {address}, began)[address] - began) * 1000)
+    note = "IPv4, tap, three NICs link-only, a newly started daemon each round, 0.2 to 0.8 s between the losses; "
+    return Figures(values, note + FROM + TAP)
+
+
+def repair(usual: int, run: Run) -> Figures:
+    """ms from the cable's return to the announcement of the address at home."""
+    (address,) = wanted = addresses(1)
+    values = []
+    with Bed(nics=2) as bed:
+        for _ in range(run.rounds(usual)):
+            bed.start(files(wanted, 2))
+            daemon.quiet(daemon.pid_of(bed))
+            with Ear(bed.client, "c0") as ear:
+                began = pull(bed.nic("eth1"))
+                ear.heard(bed.nic("eth2").mac, {address}, began)
+                time.sleep(1.0)
+                began = plug(bed.nic("eth1"))
+                values.append((ear.heard(bed.nic("eth1").mac, {address}, began)[address] - began) * 1000)
+    note = "IPv4, veth, both NICs link-only, a newly started daemon each round; the path is proved by a frame between "
+    return Figures(values, note + "the members before the address goes home; nothing is lost meanwhile, it is served")

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Iterator, Tuple
 
 from .daemon import idle_cpu, rss
-from .failover import carrier_loss
+from .failover import carrier_loss, repair, second_loss
 from .planned import gap, lost
 from .prober_cpu import probe_cpu
 from .row import Row
 from .silent import silent_loss
 from .soak import false_failures
+from .startup import imported, start, status
 
 LAST, CPU = "carrier loss to the last announcement", "% of a core"
 PLANNED = {"": 1, "_two_nics": 2}  # NICs on the card
@@ -37,7 +38,7 @@ ROWS: Tuple[Row, ...] = (
     Row("daemon_rss_probing", "memory of the daemon, default probing", "MiB", partial(rss, True), 32.0),
     Row("daemon_idle_cpu_8_members", "idle daemon, link-only", CPU, partial(idle_cpu, False), 0.5),
     Row("daemon_idle_cpu_8_members_probing", "idle daemon, default probing", CPU, partial(idle_cpu, True)),
-    Row("failover_1_addresses", f"{LAST}, 1 address", "ms", partial(carrier_loss, 1, 20), 0.8),
+    Row("failover_1_addresses", f"{LAST}, 1 address", "ms", partial(carrier_loss, 1, 20, adverts=(0.03, 1)), 0.8),
     Row("failover_10_addresses", f"{LAST}, 10 addresses", "ms", partial(carrier_loss, 10, 20)),
     Row(
         "failover_10_addresses_busy",
@@ -55,8 +56,23 @@ ROWS: Tuple[Row, ...] = (
         "ms",
         partial(carrier_loss, 10, 20, kind="tap"),
     ),
-    Row("silent_loss_fdt100", "silent loss at 100 ms", "ms", partial(silent_loss, 100, 20), 110.0),
-    Row("silent_loss_fdt1000", "silent loss at 1000 ms", "ms", partial(silent_loss, 1000, 5)),
+    Row("failover_4000_addresses", f"{LAST}, 4000 addresses", "ms", partial(carrier_loss, 4000, 20), 20.0),
+    Row(
+        "second_loss_tap",
+        "second carrier loss within a second, to the announcement",
+        "ms",
+        partial(second_loss, 20),
+        15.0,
+    ),
+    Row("repair", "the cable is back, to the announcement at home", "ms", partial(repair, 20)),
+    Row("silent_loss_fdt100_vs_bfd", "silent loss at 100 ms", "ms", partial(silent_loss, 100, 20), 110.0),
+    Row("silent_loss_fdt300", "silent loss at 300 ms", "ms", partial(silent_loss, 300, 20)),
+    Row("silent_loss_fdt1000", "silent loss at 1000 ms", "ms", partial(silent_loss, 1000, 20)),
+    Row(
+        "daemon_start_1000_addresses", "start with 1000 addresses, until all are there", "ms", partial(start, 1000, 20)
+    ),
+    Row("daemon_import", "import of the daemon", "ms", partial(imported, 20)),
+    Row("status_64_groups", "the control socket's status of 64 groups", "ms", partial(status, 64, 50)),
     *_planned(),
     Row("false_failures_fdt100_8_nics_5_targets", "false failures under load", "failures", false_failures, 0.0),
 )

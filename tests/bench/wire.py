@@ -12,9 +12,9 @@ import socket
 import struct
 import time
 from types import TracebackType
-from typing import Dict, Iterator, Optional, Set, Type
+from typing import Dict, Iterator, List, Optional, Set, Type
 
-from capture import inside, parse
+from capture import Frame, inside, parse
 
 from lab import Host, Nic
 
@@ -39,17 +39,27 @@ def at_once() -> Iterator[None]:
 
 def pull(nic: Nic) -> float:
     """Pull the cable; unix time when that began."""
+    nic.pulled = True
+    return _port(nic, False)
+
+
+def plug(nic: Nic) -> float:
+    """Plug it in again; unix time when that began."""
+    nic.pulled = False
+    return _port(nic, True)
+
+
+def _port(nic: Nic, up: bool) -> float:
     if nic.kind == "tap":
         with at_once():
             began = time.time()
-            nic.pull()
+            (nic.plug if up else nic.pull)()
         return began
     with inside(nic.switch), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         name = nic.port.encode()
         answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh22x", name, 0))
         (flags,) = struct.unpack_from("h", answer, 16)
-        request = struct.pack("16sh22x", name, flags & ~IFF_UP)
-        nic.pulled = True
+        request = struct.pack("16sh22x", name, flags | IFF_UP if up else flags & ~IFF_UP)
         with at_once():
             began = time.time()
             fcntl.ioctl(control, SIOCSIFFLAGS, request)
@@ -83,24 +93,34 @@ class Ear:
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self._socket.bind((nic, ETH_P_ARP))
         self._socket.setblocking(False)
+        self._frames: List[Frame] = []
 
     def heard(self, mac: str, addresses: Set[str], since: float) -> Dict[str, float]:
         """Address -> unix time (the kernel's) of the first announcement of it from that MAC; waits for all."""
-        first: Dict[str, float] = {}
         end = time.monotonic() + LIMIT
-        while not addresses <= first.keys():
+        while True:
+            self._listen()
+            first: Dict[str, float] = {}
+            for frame in self._frames:
+                if frame.announces in addresses and frame.source_mac == mac and frame.at >= since:
+                    first.setdefault(frame.announces, frame.at)
+            if addresses <= first.keys():
+                return first
             if time.monotonic() > end:
                 raise BenchError(f"{len(addresses - first.keys())} addresses were not announced within {LIMIT:g} s")
-            try:
+            time.sleep(0.02)
+
+    def has_heard(self, mac: str, address: str, since: float) -> bool:
+        """Has this MAC announced the address by now?"""
+        self._listen()
+        return any((f.announces, f.source_mac) == (address, mac) and f.at >= since for f in self._frames)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
                 data, notes, _flags, _from = self._socket.recvmsg(2048, 128)
-            except BlockingIOError:
-                time.sleep(0.02)
-                continue
-            seconds, nanoseconds = struct.unpack("@qq", next(n[2] for n in notes if n[1] == SO_TIMESTAMPNS))
-            frame = parse(data, seconds + nanoseconds / 1e9)
-            if frame.announces in addresses and frame.source_mac == mac and frame.at >= since:
-                first.setdefault(frame.announces, frame.at)
-        return first
+                seconds, nanoseconds = struct.unpack("@qq", next(n[2] for n in notes if n[1] == SO_TIMESTAMPNS))
+                self._frames.append(parse(data, seconds + nanoseconds / 1e9))
 
     def __enter__(self) -> Ear:
         return self

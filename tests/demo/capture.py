@@ -88,7 +88,7 @@ def read(data: bytes, ours: Sequence[str]) -> Seen:
                 macs[target] = mac
                 address = str(ipaddress.ip_address(target))
                 seen.inbound.setdefault(address, []).append((seconds + nanoseconds / 1e9, mac.hex(":")))
-        elif protocol == UDP and kept >= payload - frame + 16:
+        elif protocol == UDP and target in own and kept >= payload - frame + 16:
             address = names.get(source) or names.setdefault(source, str(ipaddress.ip_address(source)))
             flags = seen.numbers.setdefault(address, bytearray())
             number = number_at(data, payload + 8)[0]

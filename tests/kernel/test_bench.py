@@ -28,7 +28,7 @@ def test_a_row_is_measured(name: str) -> None:
 
 
 def test_a_silent_loss_is_found_after_five_probes_and_not_before() -> None:
-    figures = BY_ID["silent_loss_fdt100"].measure(QUICK)
+    figures = BY_ID["silent_loss_fdt100_vs_bfd"].measure(QUICK)
     assert all(value >= 4 * 14 for value in figures.values)
 
 

@@ -59,6 +59,7 @@ class Lab:
                 starting.append((spec, quick.start(spec, self.nursery)))
         self.links = {name: Place(name, begun.ready(), ("net",)) for name, begun in links.items()}
         everyone: Dict[str, Host] = {}
+        self._booted = {spec.name: begun for spec, begun in starting if isinstance(begun, nspawn.Booting)}
         for spec, begun in starting:
             if spec.role == "controller":
                 everyone[spec.name] = Host(spec.name, begun.ready(), CONTROLLER_KINDS, dict(os.environ), spec.role)
@@ -111,6 +112,27 @@ class Lab:
     def nic(self, host: str, name: str) -> Nic:
         """A card by the names of host and NIC."""
         return self.hosts[host].nics[name]
+
+    def restart(self, name: str, *, failed_units: bool = False) -> None:
+        """Shut a host of the systemd bed down and boot it, with its disk and its cards; what ran in it has ended.
+
+        failed_units: they are the test's own business.
+        """
+        host = self.hosts[name]
+        cards = [nic for nic in host.nics.values() if nic.present]
+        self._booted[name].stop()
+        for nic in cards:
+            nic.vanish()
+        begun = nspawn.start(
+            next(spec for spec in self.spec.hosts if spec.name == name),
+            self.nursery,
+            rootfs.path(self.spec.rootfs_packages),
+        )
+        self._booted[name] = begun
+        host.pid = begun.leader()
+        for nic in cards:  # long before anything looks for cards
+            nic.put_back()
+        begun.ready(failed_units=failed_units)
 
     def write_inventory(
         self,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from .host import Host, Place, Process
+from .nursery import START_LIMIT
 from .spec import LabError, NicSpec
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ class Nic:
         self.present = False
         self._unmake()
 
+    def vanish(self) -> None:
+        """The host has ended, and its network devices with it."""
+        self._stop_waiting()
+        self.present = False
+        self._vanished()
+
     def put_back(self, mac: Optional[str] = None) -> None:
         """Put a card in, the same one or one with another MAC, its cable plugged; a new device appears in the host."""
         if self.present:
@@ -129,6 +136,9 @@ class Nic:
     def _unmake(self) -> None:
         raise NotImplementedError
 
+    def _vanished(self) -> None:
+        raise NotImplementedError
+
     def _carrier(self, on: bool) -> None:
         raise NotImplementedError
 
@@ -142,6 +152,11 @@ class VethNic(Nic):
 
     def _unmake(self) -> None:
         self.switch.ip(f"link del dev {self.port}")
+
+    def _vanished(self) -> None:
+        """The kernel removes both ends soon after the host's namespace has gone."""
+        gone = f"while ip link show dev {self.port} >/dev/null 2>&1; do sleep 0.02; done"
+        self.switch.run(gone, timeout=START_LIMIT)
 
     def _carrier(self, on: bool) -> None:
         self.switch.ip(f"link set dev {self.port} {'up' if on else 'down'}")
@@ -162,6 +177,9 @@ class TapNic(Nic):
 
     def _unmake(self) -> None:
         self._wires.unmake(f"{self.host.name} {self.name}")
+
+    def _vanished(self) -> None:
+        self._unmake()
 
     def _carrier(self, on: bool) -> None:
         self._wires.carrier(f"{self.host.name} {self.name}", on)

@@ -35,7 +35,6 @@ WITHOUT = ("doc", "man", "locale", "info")
 # systemd leaves udev out where /sys is not writable, as in a container; here it is the host's own and udev is wanted.
 UDEV_UNITS = ("systemd-udevd.service", "systemd-udevd-control.socket", "systemd-udevd-kernel.socket")
 MASKED = (
-    "systemd-udev-trigger.service",  # would ask for events of the machine's devices
     "ssh.service",  # the lab starts its own where it wants one
     "ssh.socket",
     "systemd-firstboot.service",
@@ -47,7 +46,21 @@ MASKED = (
     "fstrim.timer",
 )
 MACHINE_ID = "6e657470617468206970d06c61620000"  # one that is set: an empty one makes every start a first boot
-VERSION = 1  # of prepare()
+# Asking for events of everything would ask for the machine's devices; cards are those of the host's own namespace,
+# and of all that is below /sys only they may be written to.
+TRIGGER = "systemd-udev-trigger.service"
+TRIGGER_DROP_IN = """\
+[Unit]
+ConditionPathIsReadWrite=
+[Service]
+ExecStart=
+ExecStart=mount --bind /sys/devices/virtual/net /sys/devices/virtual/net
+ExecStart=mount -o remount,rw /sys/devices/virtual/net
+ExecStart=-udevadm trigger --type=devices --action=add --subsystem-match=net
+"""
+# Of the packages that a lab may ask for: present, but not started unless a test says so.
+DISABLED = ("NetworkManager", "NetworkManager-wait-online", "NetworkManager-dispatcher", "networking", "firewalld")
+VERSION = 4  # of prepare()
 
 
 def path(more: Sequence[str] = ()) -> Path:
@@ -91,10 +104,14 @@ def prepare(folder: Path) -> None:
     (folder / "etc/hostname").unlink(missing_ok=True)  # would win over the name that nspawn gives
     (folder / "etc/machine-id").write_text(MACHINE_ID + "\n", encoding="ascii")
     units = folder / "etc/systemd/system"
-    for unit in UDEV_UNITS:
+    drop_ins = {**dict.fromkeys(UDEV_UNITS, "[Unit]\nConditionPathIsReadWrite=\n"), TRIGGER: TRIGGER_DROP_IN}
+    for unit, text in drop_ins.items():
         drop_in = units / f"{unit}.d" / "lab.conf"
         drop_in.parent.mkdir(parents=True, exist_ok=True)
-        drop_in.write_text("[Unit]\nConditionPathIsReadWrite=\n", encoding="ascii")
+        drop_in.write_text(text, encoding="ascii")
+    for link in units.glob("*.wants/*.service"):
+        if link.stem in DISABLED:
+            link.unlink()
     for unit in MASKED:
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")

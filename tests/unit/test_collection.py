@@ -113,7 +113,7 @@ def test_installed_collection_lists_every_module_role_and_playbook(installed: Pa
     assert {name.rsplit(".", 1)[1] for name in modules} >= MODULES
     roles = json.loads(ansible(installed, "ansible-doc", "--list", "--type", "role", "--json", "netpath.ipmp"))
     assert {name.rsplit(".", 1)[1] for name in roles} == {"mpathd", "hostname_files"}
-    for playbook in ("setup", "dr_check", "dr_detach", "dr_reattach"):
+    for playbook in ("setup", "dr_check", "dr_detach", "dr_reattach", "migrate"):
         ansible(installed, "ansible-playbook", "--syntax-check", "-i", "localhost,", f"netpath.ipmp.{playbook}")
 
 

@@ -346,7 +346,7 @@ def test_without_a_terminal_force_is_the_answer(tmp_path: Path) -> None:
 
 def test_configure_attaches_and_waits(tmp_path: Path) -> None:
     answer = {"changed": True, "moves": [{"address": "192.0.2.1", "from": None, "to": "eth1"}], "messages": ["said"]}
-    with serving(str(tmp_path), attach=answer, detach_query={"component": COMPONENT}) as bed:
+    with serving(str(tmp_path), attach=answer, detach_query={"component": COMPONENT, "wait_timeout": 60.0}) as bed:
         assert run(tmp_path, "-v", "-c", "configure", "0000:00:05::eth1") == (
             0,
             "said\n192.0.2.1 moved from nowhere to eth1\n",

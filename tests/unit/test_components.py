@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_sysfs import Tree, link
 
-from ipmp.components import Component, ComponentError, Sysfs
+from ipmp.components import Component, ComponentError, Sysfs, seen
 
 
 @pytest.fixture
@@ -169,3 +169,15 @@ def test_a_host_without_sysfs_has_plain_nics(tmp_path: Path) -> None:
     found = Sysfs({"eth0": link("eth0")}, str(tmp_path / "nowhere")).component("eth0")
     assert found is not None
     assert (found.hardware, found.interfaces) == ("none", ("eth0",))
+
+
+def test_what_returns_is_another_device() -> None:
+    """A record of two interfaces: as detached, one gone, both others, one of them still the one that was detached."""
+    card = {"interfaces": ["eth1", "eth2"], "ifindexes": {"eth1": 3, "eth2": 4}}
+
+    def after(**indexes: int) -> str:
+        return seen(card, {name: link(name, index) for name, index in indexes.items()})
+
+    assert [after(eth1=3, eth2=4), after(eth1=3), after(eth1=7), after()] == ["there", "gone", "gone", "gone"]
+    assert [after(eth1=7, eth2=8), after(eth1=3, eth2=8)] == ["back", "there"]
+    assert seen({"interfaces": ["eth1"]}, {"eth1": link("eth1", 9)}) == "there"  # of a daemon that kept no numbers

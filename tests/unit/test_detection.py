@@ -410,7 +410,7 @@ def test_changes_are_told_once_and_only_when_something_changed() -> None:
     assert [f.finding for f in network.found[2:]] == [Changed("eth1"), Changed("eth2")]
     network.silent.add("eth1")
     network.run(2)
-    assert [f.finding for f in network.found[4:]] == [Verdict("nic-failed", "eth1"), Changed("eth1")]
+    assert [f.finding for f in network.found[4:]] == [Verdict("nic-failed", "eth1", 11), Changed("eth1")]
 
 
 def test_snapshot_shows_everything() -> None:

@@ -16,7 +16,14 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "docs/architecture.md", "docs/consumers.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CODE_OF_CONDUCT.md",
+    "docs/architecture.md",
+    "docs/consumers.md",
+    "docs/migration.md",
+]
 README = (CHECKOUT / "README.md").read_text()
 
 

@@ -133,29 +133,38 @@ def test_interfaces_in_no_group_are_the_anonymous_one_where_all_are_tracked() ->
     assert [g.name for g in Bed(group(), ungrouped=(alone,)).order().groups] == ["lan"]
     bed = Bed(group(), ungrouped=(alone,), track_all=True)
     assert [(g.name, [n.name for n in g.nics]) for g in bed.order().groups][1] == ("", ["eth5"])
-    bed.find(Verdict("nic-failed", "eth5"))
+    bed.find(Verdict("nic-failed", "eth5", 13))
     assert [n.text for n in bed.news.take().notes] == ["NIC failure detected on eth5"]
 
 
 def test_a_verdict_fails_the_nic_and_is_counted_in_the_next_orders() -> None:  # FAIL-1
     bed = Bed(group())
     bed.order()
-    bed.find(Verdict("nic-failed", "eth1"))
+    bed.find(Verdict("nic-failed", "eth1", 11))
     news = bed.news.take()
     assert [n.name for n in news.failed] == ["eth1"]
     assert [n.text for n in news.notes] == ["NIC failure detected on eth1 of group lan"]
     assert news.causes == ("the probes of eth1 are lost",)
     orders = bed.order()
     assert (orders.taken, [n.failed for n in orders.groups[0].nics]) == (1, [True, False])
-    bed.find(Verdict("nic-repaired", "eth1"))
+    bed.find(Verdict("nic-repaired", "eth1", 11))
     assert bed.runtime.nics["eth1"].usable
     assert bed.news.take().causes == ("eth1 is repaired",)
     assert bed.order().taken == 2
 
 
+def test_a_verdict_on_a_card_that_had_the_name_before_is_counted_and_means_nothing() -> None:
+    bed = Bed(group())
+    bed.runtime.nics["eth1"].ifindex = 21
+    bed.find(Verdict("nic-failed", "eth1", 11))
+    assert bed.runtime.nics["eth1"].usable
+    assert bed.news.take().failed == ()
+    assert bed.order().taken == 1
+
+
 def test_a_verdict_on_a_nic_that_has_failed_already_is_no_second_failure() -> None:
     bed = Bed(group())
-    bed.find(Verdict("nic-failed", "eth1"), Verdict("nic-failed", "eth1"))
+    bed.find(Verdict("nic-failed", "eth1", 11), Verdict("nic-failed", "eth1", 11))
     assert len(bed.news.take().failed) == 1
     assert bed.runtime.nics["eth1"].health.failures == 1
 
@@ -172,7 +181,7 @@ def test_a_group_failure_fails_all_that_are_not_offline_and_accuses_none() -> No
 
 def test_who_had_failed_before_its_group_did_is_not_newly_so() -> None:
     bed = Bed(group())
-    bed.find(Verdict("nic-failed", "eth1"))
+    bed.find(Verdict("nic-failed", "eth1", 11))
     bed.runtime.nics["eth1"].since = 7.0
     bed.find(Verdict("group-failed", "lan"))
     assert bed.runtime.nics["eth1"].since == 7.0
@@ -186,7 +195,7 @@ def test_who_fell_with_the_group_and_is_not_probed_any_more_proves_its_path_once
         each.health = health.with_group(each.health)
     bed.order()
     assert eth2.health.group_lost, "nobody works"
-    bed.find(Verdict("nic-repaired", "eth1"), Changed("eth1"))
+    bed.find(Verdict("nic-repaired", "eth1", 11), Changed("eth1"))
     assert (eth2.health.group_lost, eth2.health.proving_since is not None) == (False, True)
 
 
@@ -195,7 +204,7 @@ def test_time_repairs_nobody_who_is_out_of_use(out: str) -> None:  # OFF-8
     bed = Bed(group())
     eth1, eth2 = bed.runtime.nics["eth1"], bed.runtime.nics["eth2"]
     bed.order()
-    bed.find(Verdict("nic-failed", "eth1"))
+    bed.find(Verdict("nic-failed", "eth1", 11))
     eth2.health = health.suspect(eth2.health, 5.0)
     for each in (eth1, eth2):
         setattr(each, out, True)
@@ -224,10 +233,10 @@ def test_the_first_repair_after_a_group_failure_waits_a_moment_for_the_others() 
     bed = Bed(group())
     bed.find(Verdict("group-failed", "lan"))
     bed.news.take()
-    bed.find(Verdict("nic-repaired", "eth2"))
+    bed.find(Verdict("nic-repaired", "eth2", 12))
     news = bed.news.take()
     assert (news.causes, [round(seconds, 3) for seconds, _why in news.deferred]) == ((), [0.286])
-    bed.find(Verdict("nic-repaired", "eth1"))
+    bed.find(Verdict("nic-repaired", "eth1", 11))
     assert bed.news.take().causes == ("eth1 is repaired",)
 
 

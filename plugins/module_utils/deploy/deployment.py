@@ -11,6 +11,7 @@ import sys
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from . import artifact, layout, network_managers, pyroute2_choice
+from .kept_off import KeptOff, give_back
 from .places import Place
 from .service import Run, Service, ServiceError
 
@@ -57,12 +58,11 @@ class Deployment:
         self._present, self._wanted = present, wanted
         self.needs = sorted(n for n, d in wanted.items() if d and d != present[n])
         self._unit = layout.unit(host.root, host.service.systemd)
-        self._managers = network_managers.places(host.root, managers, members)
+        self._kept_off = KeptOff(host.root, host.run, managers, members) if host.service.systemd else None
         self._places: List[Place] = [
             *layout.folders(host.root),
             *layout.programs(host.root, sys.executable),
             self._unit,
-            *self._managers.values(),
         ]
         if wanted["pyroute2"] is None:
             self._places.append(Place(os.path.join(host.lib, "pyroute2")))
@@ -79,6 +79,15 @@ class Deployment:
             steps.append("restart")
         return steps
 
+    @property
+    def managers(self) -> Dict[str, Dict[str, str]]:
+        """What each network manager at work says of each member that is here."""
+        return self._kept_off.states if self._kept_off else {}
+
+    def warnings(self) -> List[str]:
+        """What is allowed and better not so, a sentence each."""
+        return self._kept_off.warnings() if self._kept_off else []
+
     def differences(self) -> List[Dict[str, Any]]:
         """Ansible diff entries, one a thing that differs; empty when nothing has to be done."""
         entries = [entry for entry in (place.difference() for place in self._places) if entry]
@@ -87,6 +96,7 @@ class Deployment:
             entries.append(_entry(path, f"sha256 {self._present[name] or 'none'}\n", f"sha256 {self._wanted[name]}\n"))
         if self._group_missing:
             entries.append(_entry(f"group {GROUP}", "", "system group\n"))
+        entries += self._kept_off.differences() if self._kept_off else []
         if self._steps:
             entries.append(_entry("in.mpathd", "", "".join(f"{step}\n" for step in self._steps)))
         return entries
@@ -107,8 +117,10 @@ class Deployment:
             self._compile()
         for place in [p for p in changed if not p.folder]:
             place.make(self.host.settle)
-        self._reload_managers(changed)
-        self.host.service.make(self._steps)
+        self.host.service.make([step for step in self._steps if step == "reload-units"])
+        if self._kept_off:
+            self._kept_off.make(self.host.settle, self.host.service.wait)
+        self.host.service.make([step for step in self._steps if step != "reload-units"])
         Place(os.path.join(self.host.lib, STAMP)).make(self.host.settle)
 
     def _compile(self) -> None:
@@ -120,15 +132,6 @@ class Deployment:
             if rc:
                 raise ServiceError(f"the pyroute2 sent cannot be imported by {sys.executable}: {err.strip()}")
 
-    def _reload_managers(self, changed: Sequence[Place]) -> None:
-        if not self.host.service.systemd:
-            return
-        for manager, command in network_managers.RELOADS.items():
-            if self._managers.get(manager) in changed:
-                active, _out, _err = self.host.run(["systemctl", "is-active", "--quiet", f"{manager}.service"])
-                if active == 0:
-                    self.host.run(command)
-
 
 def removal(host: Host) -> List[Dict[str, Any]]:
     """Diff entries of ``state: absent``."""
@@ -138,15 +141,15 @@ def removal(host: Host) -> List[Dict[str, Any]]:
 def remove(host: Host) -> None:
     """Releases the host's network, ends the daemon and removes what was deployed."""
     host.service.release()
-    changed = [place for place in _leftovers(host) if place.difference()]
-    for place in changed:
+    kept = network_managers.kept(host.root)
+    for place in [place for place in _leftovers(host) if place.difference()]:
         place.make(host.settle)
     if host.service.systemd:
-        host.run(["systemctl", "daemon-reload"])
+        give_back(host.run, kept)
 
 
 def _leftovers(host: Host) -> List[Place]:
-    return [*layout.removed(host.root), *network_managers.places(host.root, (), ()).values()]
+    return [*network_managers.leftovers(host.root), *layout.removed(host.root)]
 
 
 def _group_exists() -> bool:

@@ -1,69 +1,112 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drop-ins that keep other network managers off the members of our groups; each only where its manager is installed."""
+"""How other network managers are kept off the members of our groups.
+
+The files under /etc decide at each boot: a systemd generator writes the managers' drop-ins to /run for the interfaces
+whose hostname files name a group. So a host whose files were never written, or put back, boots as it did before us.
+Until a boot the members that the role has named count as well.
+"""
 
 from __future__ import annotations
 
 import os
-import re
-from typing import Dict, List, Sequence
+from typing import List, Optional, Sequence, Set
 
 from .places import Place
 
 MANAGERS = ("NetworkManager", "systemd-networkd", "ifupdown")
-HEADER = "# Written by netpath.ipmp: these interfaces belong to in.mpathd.\n"
-BEGIN, END = "# BEGIN netpath.ipmp\n", "# END netpath.ipmp\n"
+GENERATOR = "etc/systemd/system-generators/ipmp-members"
+NAMED = "run/ipmp/members"
+KEPT = "run/ipmp/kept-off"
+DROP_INS = ("run/NetworkManager/conf.d/50-ipmp.conf", "run/systemd/network/00-ipmp.network", "run/ipmp/ifupdown")
 
-_INSTALLED = {
-    "NetworkManager": ("usr/sbin/NetworkManager",),
-    "systemd-networkd": ("usr/lib/systemd/systemd-networkd", "lib/systemd/systemd-networkd"),
-    "ifupdown": ("sbin/ifup", "usr/sbin/ifup"),
-}
-_FILES = {
-    "NetworkManager": "etc/NetworkManager/conf.d/50-ipmp.conf",
-    "systemd-networkd": "etc/systemd/network/05-ipmp.network",
-    "ifupdown": "etc/default/networking",
-}
-# Asked only where systemd runs and the manager's unit is active.
-RELOADS: Dict[str, List[str]] = {
-    "NetworkManager": ["systemctl", "reload", "NetworkManager.service"],
-    "systemd-networkd": ["networkctl", "reload"],
-}
+_SCRIPT = """\
+#!/bin/sh
+# Written by netpath.ipmp (role mpathd). Interfaces that a hostname file puts in a group belong to in.mpathd; systemd
+# runs this at boot and at daemon-reload, before any other network manager starts.
+managers="@MANAGERS@"
+root=${IPMP_ROOT:-}
+
+names=$(cat "$root/run/ipmp/members" 2>/dev/null)
+for file in "$root"/etc/hostname.* "$root"/etc/hostname6.*; do
+    grep -Eqs '^[^#]*(^|[[:space:]])group[[:space:]]' "$file" || continue
+    name=${file##*/hostname.}
+    name=${name##*/hostname6.}
+    name=${name%:*}
+    case $name in *[!A-Za-z0-9_.@+-]*) continue ;; esac
+    names="$names $name"
+done
+set -f
+set -- "${1:-$root/run/systemd/generator}" $(printf '%s\\n' $names | sort -u)
+units=$1
+shift
+names=$*
+
+chosen() { case " $managers " in *" $1 "*) [ -n "$names" ] ;; *) false ;; esac }
+put() { mkdir -p "${1%/*}" && cat >"$1.new" && mv "$1.new" "$1"; }
+
+echo "$names" | put "$root/run/ipmp/kept-off"
+
+file=$root/run/NetworkManager/conf.d/50-ipmp.conf
+if chosen NetworkManager; then
+    { printf '[keyfile]\\nunmanaged-devices+='; printf 'interface-name:%s;' "$@"; echo; } | put "$file"
+else
+    rm -f "$file"
+fi
+
+file=$root/run/systemd/network/00-ipmp.network
+if chosen systemd-networkd; then
+    printf '[Match]\\nName=%s\\n\\n[Link]\\nUnmanaged=yes\\n' "$names" | put "$file"
+else
+    rm -f "$file"
+fi
+
+file=$root/run/ipmp/ifupdown
+if chosen ifupdown; then
+    theirs=$(. "$root/etc/default/networking" >/dev/null 2>&1; echo "$EXCLUDE_INTERFACES")
+    echo "EXCLUDE_INTERFACES=\\"$theirs $names\\"" | put "$file"
+    printf '[Service]\\nEnvironmentFile=%s\\n' "$file" | put "$units/networking.service.d/50-ipmp.conf"
+    for name in "$@"; do
+        unit=ifup@$(systemd-escape "$name").service
+        printf '[Unit]\\nConditionPathExists=!%s\\n' "$file" | put "$units/$unit.d/50-ipmp.conf"
+    done
+else
+    rm -f "$file"
+fi
+"""
 
 
-def places(root: str, managers: Sequence[str], members: Sequence[str]) -> Dict[str, Place]:
-    """What each installed manager's file shall be; a manager that is not named, or no member at all: no drop-in."""
-    result = {}
-    for manager in MANAGERS:
-        path = os.path.join(root, _FILES[manager])
-        installed = any(os.path.exists(os.path.join(root, program)) for program in _INSTALLED[manager])
-        names = sorted(members) if installed and manager in managers else []
-        if manager == "ifupdown":
-            if installed or os.path.exists(path):
-                result[manager] = _exclude(path, names)
-        else:
-            result[manager] = Place(path, text=_text(manager, names) if names else None)
-    return result
+def generator(root: str, managers: Sequence[str]) -> Place:
+    """What keeps these managers off at each boot; it shall not be there when there is none to be kept off."""
+    text = _SCRIPT.replace("@MANAGERS@", " ".join(m for m in MANAGERS if m in managers)) if managers else None
+    return Place(os.path.join(root, GENERATOR), text=text, mode=0o755)
 
 
-def _text(manager: str, names: Sequence[str]) -> str:
-    if manager == "NetworkManager":
-        return HEADER + "[keyfile]\nunmanaged-devices+=" + ";".join(f"interface-name:{n}" for n in names) + "\n"
-    return HEADER + f"[Match]\nName={' '.join(names)}\n\n[Link]\nUnmanaged=yes\n"
+def named(root: str, members: Sequence[str]) -> Optional[Place]:
+    """What has to be written for these members to be kept off from now on; None if they are, and no others.
+
+    Those of hostname files that the role does not speak of are the files' business.
+    """
+    asked, kept = _words(root, NAMED), _words(root, KEPT)
+    if set(members) <= kept and asked <= set(members):
+        return None
+    return Place(os.path.join(root, NAMED), text="".join(f"{name}\n" for name in sorted(members)) or None)
 
 
-def _exclude(path: str, names: Sequence[str]) -> Place:
-    """ifupdown has no drop-in for this; a marked block at the end of its defaults file extends the user's list."""
-    text = ""
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as present:
-            text = present.read()
-    own = re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), "", text, flags=re.DOTALL)
-    if names:
-        excluded = re.findall(r'^\s*EXCLUDE_INTERFACES=["\']?([^"\'\n]*)', own, flags=re.MULTILINE)
-        theirs = excluded[-1].split() if excluded else []
-        everything = theirs + [n for n in names if n not in theirs]
-        own = own if not own or own.endswith("\n") else own + "\n"
-        own += f'{BEGIN}EXCLUDE_INTERFACES="{" ".join(everything)}"\n{END}'
-    return Place(path, text=own or None)
+def leftovers(root: str) -> List[Place]:
+    """What goes with us; beside what lies in /run/ipmp and what systemd removes itself."""
+    return [Place(os.path.join(root, path)) for path in (GENERATOR, *DROP_INS)]
+
+
+def kept(root: str) -> List[str]:
+    """The interfaces from which the managers are kept off now, sorted."""
+    return sorted(_words(root, KEPT))
+
+
+def _words(root: str, path: str) -> Set[str]:
+    try:
+        with open(os.path.join(root, path), encoding="utf-8") as present:
+            return set(present.read().split())
+    except FileNotFoundError:
+        return set()

@@ -26,7 +26,7 @@ class Service:
     """The daemon of one host. ``run`` is AnsibleModule.run_command; ``wait``: how long anything may take, in s."""
 
     def __init__(self, root: str, run: Run, wait: float) -> None:
-        self.root, self._run, self._wait = root, run, wait
+        self.root, self._run, self.wait = root, run, wait
         self._started: Optional[subprocess.Popen[bytes]] = None
         self.systemd = os.path.isdir(os.path.join(root, "run/systemd/system"))
 
@@ -69,7 +69,7 @@ class Service:
             self.make(["start"])
         pid = self.pid()
         if pid:
-            client.Client(self.root, timeout=self._wait).call("release")
+            client.Client(self.root, timeout=self.wait).call("release")
         if self.systemd:
             self._run(["systemctl", "disable", "--now", "ipmp.service"])
         elif pid:
@@ -105,7 +105,7 @@ class Service:
             self._await_end(pid)
 
     def _await_end(self, pid: int) -> None:
-        wait = max(self._wait, ROLLBACK)
+        wait = max(self.wait, ROLLBACK)
         deadline = time.monotonic() + wait
         while _alive(pid):
             if time.monotonic() > deadline:
@@ -113,12 +113,12 @@ class Service:
             time.sleep(0.02)
 
     def _await_answer(self) -> None:
-        deadline = time.monotonic() + self._wait
+        deadline = time.monotonic() + self.wait
         while not self.pid():
             if self._started is not None and self._started.poll() is not None:
                 raise ServiceError(f"in.mpathd has ended at once{self._why()}")
             if time.monotonic() > deadline:
-                raise ServiceError(f"in.mpathd does not answer within {self._wait:g} s{self._why()}")
+                raise ServiceError(f"in.mpathd does not answer within {self.wait:g} s{self._why()}")
             time.sleep(0.02)
 
     def _why(self) -> str:

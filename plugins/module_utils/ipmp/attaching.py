@@ -14,11 +14,12 @@ from .control import Reply
 from .daemon import Daemon
 from .inquiry import Inquiry
 from .journal import JournalError
-from .placement import moves
+from .placement import Hosting, moves
+from .proofs import patience
 from .runtime import Nic, Runtime
 from .transactions import Transactions
 
-WAIT = 60.0  # s for everything to be in place, unless the caller says otherwise
+WAIT = 60.0  # s for everything to be in place, at least, unless the caller says otherwise
 
 
 class Attaching:
@@ -44,12 +45,19 @@ class Attaching:
             except Denial as denial:
                 self.daemon.log("err", f"an attach of {component} that was cut off does not go on: {denial.message}")
 
-    def attach(self, args: Args, reply: Optional[Reply]) -> None:
-        """Denial while the host is busy, a NIC offline, or the record not to be marked. reply: None if nobody asks."""
+    def patience(self, nics: List[Nic]) -> float:
+        """s that an attach of these may take."""
+        return max(WAIT, patience(self.runtime, nics, dict(self.daemon.prober.snapshot().detection_times)))
+
+    def attach(self, args: Args, reply: Optional[Reply], before: Optional[Hosting] = None) -> None:
+        """Denial while the host is busy, a NIC offline, or the record not to be marked. reply: None if nobody asks.
+
+        before: hosting before the files were read for it.
+        """
         self.transactions.must_be_idle()
-        seconds = number(args, "wait_timeout", WAIT)
         meant = self.inquiry.meant({**args, "hardware": "none"})
         nics, name = meant.nics, meant.about.name
+        seconds = number(args, "wait_timeout", self.patience(nics))
         known = [nic for nic in nics if self.runtime.interface(nic.name) is not None]
         for nic in known:
             if nic.offline:
@@ -63,7 +71,7 @@ class Attaching:
             self.transactions.returning([nic.name for nic in nics])
         except JournalError as error:
             raise Denial("state", f"nothing is begun: {error}") from error
-        before = dict(self.runtime.hosting)
+        before = dict(self.runtime.hosting) if before is None else before
         changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
         for nic in nics:
             nic.detached = nic.leaving = False
@@ -81,6 +89,7 @@ class Attaching:
                 messages.extend(self._forget([nic.name for nic in nics]))
             done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
             if held:
+                messages.extend(text for nic in nics for text in (self.runtime.replaced.pop(nic.name, None),) if text)
                 self.daemon.log("info", f"{name} is attached")
                 if reply is not None:
                     reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})

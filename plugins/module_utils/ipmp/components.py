@@ -43,6 +43,7 @@ class Component:
     altnames: Tuple[str, ...] = ()
     macs: Tuple[Tuple[str, str], ...] = ()  # (interface, permanent hardware address, or the present one)
     kind: str = "ethernet"  # pci, slot
+    ifindexes: Tuple[Tuple[str, int], ...] = ()  # (interface, its number in the kernel while the component was here)
 
     @property
     def reversible(self) -> bool:
@@ -63,7 +64,20 @@ class Component:
             "drivers": [list(driver) for driver in self.drivers],
             "altnames": list(self.altnames),
             "macs": dict(self.macs),
+            "ifindexes": dict(self.ifindexes),
         }
+
+
+def seen(card: Mapping[str, Any], links: Mapping[str, LinkEvent]) -> str:
+    """What became of the COMPONENT of a record since its detach: ``there`` still, ``gone``, or gone and ``back``.
+
+    Whatever returns is another network device to the kernel and has another number, even if it is the same card.
+    """
+    here = {name: links[name].ifindex for name in card["interfaces"] if name in links}
+    if len(here) < len(card["interfaces"]):
+        return "gone"
+    before = card.get("ifindexes", {})
+    return "there" if any(before.get(name, index) == index for name, index in here.items()) else "back"
 
 
 class Sysfs:
@@ -123,6 +137,7 @@ class Sysfs:
             altnames=tuple(sorted(a for n in together for a in self.links[n].altnames)),
             macs=tuple((n, self.links[n].permanent_mac or self.links[n].mac) for n in sorted(together)),
             kind=kind,
+            ifindexes=tuple((n, self.links[n].ifindex) for n in sorted(together)),
         )
 
     def all(self) -> List[Component]:
@@ -131,6 +146,10 @@ class Sysfs:
         names = [n for n, link in self.links.items() if not link.loopback]
         found = [self.component(name) for name in (*sorted(names), *sorted(devices), *sorted(self._slots))]
         return [component for component in found if component is not None]
+
+    def place(self, nic: str) -> str:
+        """Where its card is: its PCI function, or its device on another bus; "" where it has none."""
+        return self._function_of(nic) or os.path.basename(self._devices.get(nic, ""))
 
     # -- names
 

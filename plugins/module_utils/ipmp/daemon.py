@@ -92,7 +92,8 @@ class Daemon:
         self.proofs = Proofs(self.runtime, self.loop, self._proved)
         self.events = EventSocket()
         self.state = StateFile(root)
-        self.settled: Callable[[], None] = lambda: None  # told after each settle
+        self.after_settle: List[Callable[[], None]] = []  # told after each settle
+        self.at_end: List[Callable[[], None]] = []  # told before the daemon ends
         self.taken_out: Callable[[], FrozenSet[str]] = frozenset  # NICs that are detached, as their records say
         self.record: FrozenSet[str] = frozenset()  # addresses of ours, for kernels that cannot keep a mark
         self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
@@ -183,6 +184,8 @@ class Daemon:
     def close(self) -> None:
         """Stop. Nothing in the kernel is touched: traffic goes on."""
         self.save()
+        for told in self.at_end:
+            told()
         self.prober.close()
         for fd in (self._found, self._finding):
             os.close(fd)
@@ -395,7 +398,8 @@ class Daemon:
         self._await_deadline()
         self.later("save", 0.0, self.save)
         self._wake()
-        self.settled()
+        for told in self.after_settle:
+            told()
 
     def _publish(self) -> None:
         """Tell what has changed, and log the groups that have turned."""

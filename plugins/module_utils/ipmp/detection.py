@@ -336,7 +336,7 @@ class Detector:
         if kind == NIC_REPAIRED:
             self._repair(nic, now)
         elif kind == NIC_FAILED:
-            self._findings.say(NIC_FAILED, nic.name)
+            self._findings.say(NIC_FAILED, nic.name, nic.watched.ifindex)
             self._fail(nic)
         elif kind == GROUP_FAILED:
             self._fail_group(nic.group, now)
@@ -363,14 +363,14 @@ class Detector:
         group = nic.group
         over = group.failed
         nic.failed = nic.fell_with_group = False
-        self._findings.say(NIC_REPAIRED, nic.name)
+        self._findings.say(NIC_REPAIRED, nic.name, nic.watched.ifindex)
         self._findings.changed(nic)
         if not over:
             return
         for other in group.nics.values():
             if other.fell_with_group and not other.capable:  # it has no probes of its own that could clear it
                 other.failed = other.fell_with_group = False
-                self._findings.say(NIC_REPAIRED, other.name)
+                self._findings.say(NIC_REPAIRED, other.name, other.watched.ifindex)
                 self._findings.changed(other)
         self._retarget(group, now)
 

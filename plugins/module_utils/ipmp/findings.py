@@ -30,10 +30,10 @@ class Findings:
         self._changed.clear()
         return found
 
-    def say(self, kind: str, name: str) -> None:
+    def say(self, kind: str, name: str, ifindex: int = 0) -> None:
         """A verdict."""
         self.verdicts += 1
-        self._found.append(Verdict(kind, name))
+        self._found.append(Verdict(kind, name, ifindex))
 
     def note(self, *notes: Note) -> None:
         """Lines for the log."""

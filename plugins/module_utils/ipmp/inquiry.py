@@ -34,6 +34,13 @@ class Meant(NamedTuple):
         """All of it?"""
         return all(nic.detached for nic in self.nics)
 
+    @property
+    def state(self) -> str:
+        """attached, detached, or removed: it has left without a detach."""
+        if self.detached:
+            return "detached"
+        return "removed" if all(nic.removed for nic in self.nics) else "attached"
+
 
 class Inquiry:
     """Changes nothing."""
@@ -57,7 +64,7 @@ class Inquiry:
         if left is not None and (found is None or set(found.interfaces) <= set(left.about.interfaces)):
             return left
         if found is None and name in runtime.nics:
-            found = Component(name, (name,), "none", present=False)
+            found = self._absent(name)
         if found is None:
             raise Denial("unknown", f"there is no interface or component {name}", "unknown-interface")
         return Meant(found, [runtime.nics.get(n) or self._stranger(n) for n in found.interfaces])
@@ -67,7 +74,7 @@ class Inquiry:
         runtime, links = self.daemon.runtime, self.daemon.kernel.links
         found = {c.name: c for c in Sysfs(links, self.sysfs).all()}
         for name in runtime.nics:
-            found.setdefault(name, Component(name, (name,), "none", present=False))
+            found.setdefault(name, self._absent(name))
         known = {
             c.name: Meant(c, [runtime.nics.get(n) or self._stranger(n) for n in c.interfaces]) for c in found.values()
         }
@@ -96,8 +103,13 @@ class Inquiry:
 
     def _as_left(self, card: Dict[str, Any]) -> Optional[Meant]:
         """None where it is all back, by whatever way."""
+        about = self._remembered(card)
+        nics = [self.daemon.runtime.nics.get(n) or self._stranger(n, detached=True) for n in about.interfaces]
+        return Meant(about, nics) if any(nic.detached or not nic.present for nic in nics) else None
+
+    def _remembered(self, card: Dict[str, Any]) -> Component:
         known = {k: card[k] for k in ("name", "kind", "hardware", "slot")}
-        about = Component(
+        return Component(
             **known,
             interfaces=tuple(card["interfaces"]),
             functions=tuple(card["functions"]),
@@ -105,9 +117,15 @@ class Inquiry:
             present=all(name in self.daemon.kernel.links for name in card["interfaces"]),
             altnames=tuple(card["altnames"]),
             macs=tuple(card["macs"].items()),
+            ifindexes=tuple(card.get("ifindexes", {}).items()),
         )
-        nics = [self.daemon.runtime.nics.get(n) or self._stranger(n, detached=True) for n in about.interfaces]
-        return Meant(about, nics) if any(nic.detached or not nic.present for nic in nics) else None
+
+    def _absent(self, name: str) -> Component:
+        """A NIC that a file names and that is not there: what it was if it has left, else nobody knows."""
+        card = self.transactions.absences.card(name)
+        if card is None:
+            return Component(name, (name,), "none", present=False)
+        return self._remembered({**card, "interfaces": [name]})
 
     def _stranger(self, name: str, *, detached: bool = False) -> Nic:
         """A NIC that no file names."""
@@ -188,7 +206,7 @@ class Inquiry:
 
 def shown(meant: Meant) -> Dict[str, Any]:
     """COMPONENT with its ``state``."""
-    return {**meant.card, "state": "detached" if meant.detached else "attached"}
+    return {**meant.card, "state": meant.state}
 
 
 def must_know_files(runtime: Runtime, name: str) -> None:

@@ -96,10 +96,13 @@ class Journal:
 
 
 class Records:
-    """``/var/lib/ipmp/detached/NAME.json`` under ``root``: one RECORD for each component that is detached."""
+    """``/var/lib/ipmp/detached/NAME.json`` under ``root``: one RECORD for each component that is detached.
 
-    def __init__(self, root: str) -> None:
-        self.directory = os.path.join(root, "var/lib/ipmp/detached")
+    Or what else is kept in a ``folder``, an entry a name.
+    """
+
+    def __init__(self, root: str, folder: str = "detached") -> None:
+        self.directory = os.path.join(root, "var/lib/ipmp", folder)
 
     def names(self) -> List[str]:
         """Components that have a record, sorted."""

@@ -31,7 +31,7 @@ class Operations:
 
     def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
         self.daemon, self.transactions = daemon, transactions
-        self.reconfiguration = Reconfiguration(daemon, transactions)
+        self.reconfiguration = Reconfiguration(daemon, transactions, self.reread)
         self._table: Dict[str, Callable[[Args, Reply], None]] = {
             "ping": self._ping,
             "status": self._status,
@@ -102,20 +102,31 @@ class Operations:
 
     def reload(self) -> None:
         """SIGHUP: what the files say now, if neither they nor the link speak against it."""
+        self._read(lambda _problem: None, again=True)
 
-        def tell(problem: Optional[str]) -> None:
+    def reread(self, tell: Callable[[Optional[str]], None]) -> None:
+        """The same where they have changed; then tell(None), or tell(sentence) when what was in force still is."""
+        self._read(tell, again=False)
+
+    def _read(self, tell: Callable[[Optional[str]], None], *, again: bool) -> None:
+        def admitted(problem: Optional[str]) -> None:
             if problem is not None:
                 self.daemon.not_reloaded(problem)
             else:
                 self.daemon.reconfigure(config)
+            tell(problem)
 
         try:
             config = read_config(self.daemon.root)
+            if not again and config == self.runtime.config and self.runtime.files_error is None:
+                tell(None)
+                return
             self._admissible(config)
         except (ConfigError, Denial) as error:
             self.daemon.not_reloaded(str(error))
+            tell(str(error))
         else:
-            Admission(self.daemon, config, self._held(config), tell)
+            Admission(self.daemon, config, self._held(config), admitted)
 
     def _apply(self, args: Args, reply: Reply) -> None:
         transaction = self.transactions.accepts_apply(args.get("transaction"))

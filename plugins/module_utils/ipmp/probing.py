@@ -92,6 +92,7 @@ class Verdict(NamedTuple):
         str  # "nic-failed", "nic-repaired": of ``name``; "group-failed": every NIC of the group ``name`` that is online
     )
     name: str
+    ifindex: int = 0  # of the NIC that was probed: another may have its name by now
 
 
 class Changed(NamedTuple):

@@ -5,16 +5,28 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, Iterable, List, Mapping, Optional
 
 from . import loop as loops
 from .beacon import PathCheck
+from .health import PROOF_TIMEOUT
 from .model import Group
 from .runtime import Nic, Runtime
 
 EVERY = 0.1  # s between questions, while a switch may still be learning
 LATER = 0.5  # s between questions after PATIENCE
 PATIENCE = 5.0  # s
+
+
+def patience(runtime: Runtime, nics: Iterable[Nic], slowed: Mapping[str, int]) -> float:
+    """s that these NICs may take to show that they work: ten answered probes take two detection times (REP-3).
+
+    slowed: the detection times of groups as they are now, ms, where they differ from the configuration.
+    """
+    config = runtime.config
+    groups = [group for nic in nics for group in (config.group_of(nic.name),) if group is not None]
+    times = [max(config.failure_detection_time(g), slowed.get(g.name, 0)) for g in groups]
+    return max([PROOF_TIMEOUT + 5, *(2.2 * milliseconds / 1000 + 5 for milliseconds in times)])
 
 
 class Proofs:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional
 
 from . import detach
 from . import loop as loops
@@ -20,12 +20,17 @@ from .inquiry import Inquiry, Meant, shown
 from .occupied import Occupied, Taken
 from .transactions import Transactions
 
+Told = Callable[[Optional[str]], None]  # None: done; a sentence: why not
+
 
 class Reconfiguration:
-    """Its part of the control protocol; what is open and how it is undone is the business of ``transactions``."""
+    """Its part of the control protocol; what is open and how it is undone is the business of ``transactions``.
 
-    def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
-        self.daemon, self.transactions = daemon, transactions
+    reread: puts what the files say now into force, and tells.
+    """
+
+    def __init__(self, daemon: Daemon, transactions: Transactions, reread: Callable[[Told], None]) -> None:
+        self.daemon, self.transactions, self._reread = daemon, transactions, reread
         self.inquiry = Inquiry(daemon, transactions)
         self.attaching = Attaching(daemon, transactions, self.inquiry)
 
@@ -60,8 +65,7 @@ class Reconfiguration:
 
         consumers.ask(resources_of(meant, verdict), force, asked)
 
-    @staticmethod
-    def _answer(reply: Reply, meant: Meant, verdict: detach.Verdict, force: bool, notes: List[str]) -> None:
+    def _answer(self, reply: Reply, meant: Meant, verdict: detach.Verdict, force: bool, notes: List[str]) -> None:
         allowed = verdict.allowed(force)
         reply.ok(
             {
@@ -71,7 +75,8 @@ class Reconfiguration:
                 "moves": [m.as_dict() for m in verdict.moves],
                 "lost": list(verdict.lost),
                 "warnings": [*verdict.hard, *verdict.reasons, *(notes if allowed else ())],
-                "state": "detached" if meant.detached else "attached",
+                "state": meant.state,
+                "wait_timeout": self.attaching.patience(meant.nics),
             }
         )
 
@@ -90,19 +95,33 @@ class Reconfiguration:
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
 
     def _attach(self, args: Args, reply: Reply) -> None:
-        """The link is asked first: another host may have taken the addresses while the component was out (T104)."""
+        """What the files say now decides (ATT-4). Then the link is asked, for another host may have taken the addresses
+        while the component was out (T104).
+        """
         self.transactions.must_be_idle()
-        meant = self.inquiry.meant({**args, "hardware": "none"})
-        out = [nic for nic in meant.nics if nic.detached]
-        Occupied(self.daemon, out, lambda taken: self._asked(args, reply, meant.about.name, taken))
+        name = self.inquiry.meant({**args, "hardware": "none"}).about.name
+        before = dict(self.daemon.runtime.hosting)
 
-    def _asked(self, args: Args, reply: Reply, name: str, taken: Taken) -> None:
+        def ask(problem: Optional[str]) -> None:
+            if problem is not None:
+                raise Denial("invalid", f"{problem}; {name} is left as it is until that is mended")
+            self.transactions.must_be_idle()  # a detach may have begun meanwhile
+            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached]
+            Occupied(self.daemon, out, lambda taken: self._unless_denied(reply, lambda: asked(taken)))
+
+        def asked(taken: Taken) -> None:
+            if taken:
+                raise self._occupied(name, taken)
+            self.attaching.attach(args, reply, before)
+
+        self._reread(lambda problem: self._unless_denied(reply, lambda: ask(problem)))
+
+    @staticmethod
+    def _unless_denied(reply: Reply, do: Callable[[], None]) -> None:
         if not reply.open:  # the caller has gone, and nothing has begun
             return
         try:
-            if taken:
-                raise self._occupied(name, taken)
-            self.attaching.attach(args, reply)
+            do()
         except Denial as denial:
             reply.error(denial.kind, denial.message, denial.code, **denial.details)
 

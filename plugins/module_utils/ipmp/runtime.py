@@ -40,6 +40,7 @@ class Nic:
     detached: bool = False  # taken out by a transaction, comes back by attach only
     leaving: bool = False  # a detach is moving its addresses away
     trusted: bool = False  # a rollback in need: it worked before, so its link alone is proof
+    removed: bool = False  # it was there and has left without a detach; there is a record of it
     held_back: bool = False  # repaired under FAILBACK=no and not used since
     twin: bool = False  # its hardware address is that of another member (CHK-2)
     instances: Tuple[Instance, ...] = ()  # what is probed through it, a family each
@@ -93,6 +94,8 @@ class Nic:
         which = f"interface {self.name} of group {self.group}" if self.group else f"interface {self.name}"
         if self.master:
             return f"{which} belongs to {self.master}; take it out of {self.master} first"
+        if self.removed:
+            return f"{which} was taken away without a detach; it is configured again when it returns"
         return f"{which} does not exist; it is configured when it appears"
 
     @property
@@ -122,6 +125,7 @@ class Runtime:
         self.files_error: Optional[str] = None  # the files on disk are wrong and not in force
         self.suspended = False  # since we started with wrong files: nothing is known to be superfluous
         self.missing: FrozenSet[str] = frozenset()  # NICs that were not there at boot, as long as that is not said
+        self.replaced: Dict[str, str] = {}  # NICs that are another card than before: a sentence, until an attach
 
     def adopt(self, config: Config, now: float) -> None:
         """Take a new configuration; what is known of NICs that stay is kept."""
@@ -139,6 +143,7 @@ class Runtime:
         declared = self._declared()
         self.hosting = {ip: nic for ip, nic in self.hosting.items() if ip in declared}
         self.wishes = {ip: nic for ip, nic in self.wishes.items() if ip in declared and nic in nics}
+        self.replaced = {name: text for name, text in self.replaced.items() if name in nics}
 
     def _declared(self) -> FrozenSet[str]:
         return frozenset(a.ip for g in self.config.groups for _owner, a in g.data_addresses)
@@ -237,6 +242,7 @@ class Runtime:
             "wishes": self.wishes,
             "hosting": self.hosting,
             "missing": sorted(self.missing),
+            "replaced": self.replaced,
             "nics": {
                 nic.name: {
                     "offline": nic.offline,
@@ -258,6 +264,7 @@ class Runtime:
         self.signatures.update({g: s for g, s in saved.get("signatures", {}).items() if g in self.signatures})
         self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
         self.missing = frozenset(saved.get("missing", ()))
+        self.replaced = {n: str(text) for n, text in saved.get("replaced", {}).items() if n in self.nics}
         # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
         declared = self._declared()
         self.hosting = {ip: nic for ip, nic in saved.get("hosting", {}).items() if ip in declared}

@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from . import loop as loops
+from .absences import Absences
 from .arguments import Args, Denial, number, text, texts
+from .components import seen
 from .consumers import Consumers, Taken
 from .control import Reply
 from .daemon import Daemon
@@ -76,8 +78,9 @@ class Transactions:
         self._timer: Optional[loops.Timer] = None
         self.undoing = Undoing(self, daemon)
         self.undo = self.undoing.undo
-        daemon.settled = self.undoing.survivor_failed
+        daemon.after_settle.append(self.undoing.survivor_failed)
         daemon.taken_out = self._taken_out
+        self.absences = Absences(daemon, self._taken_out)
 
     def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
         """Their part of the control protocol."""
@@ -300,6 +303,7 @@ class Transactions:
     def _record(self, transaction: Transaction) -> Dict[str, Any]:
         nics = self.undoing.nics(transaction)
         return {
+            "kind": "detached",
             "component": transaction.component,
             "interfaces": transaction.card["interfaces"],
             "mac": {nic.name: nic.mac for nic in nics},
@@ -344,4 +348,13 @@ class Transactions:
         return self.open
 
     def _list(self, _args: Args, reply: Reply) -> None:
-        reply.ok({"open": self.shown(), "records": self.records.all(), "history": self.history})
+        links = self.daemon.kernel.links
+        records = [
+            {
+                **record,
+                "seen": seen(record.get("card", record), links),
+                "now": {n: links[n].permanent_mac or links[n].mac for n in record["interfaces"] if n in links},
+            }
+            for record in (*self.records.all(), *self.absences.records.values())
+        ]
+        reply.ok({"open": self.shown(), "records": records, "history": self.history})

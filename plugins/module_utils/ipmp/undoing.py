@@ -17,12 +17,12 @@ from .files import locked, read_config, write_files
 from .hardware import put_back
 from .model import ConfigError
 from .placement import moves
+from .proofs import patience
 from .runtime import Nic, Runtime
 
 if TYPE_CHECKING:
     from .transactions import Transaction, Transactions
 
-ROLLBACK_WAIT = 50.0  # s for a link to come up and prove itself; longer than the path check's own limit
 HARDWARE_WAIT = 20.0  # s for the interfaces of a card that was put back; udev renames them meanwhile
 
 Hosting = Mapping[str, Optional[str]]
@@ -124,13 +124,8 @@ class Undoing:
                 not nic.health.waiting for nic in there
             )
 
-        self.daemon.wait(self._patience(nics), home, lambda _held: self._restored(transaction, before))
-
-    def _patience(self, nics: List[Nic]) -> float:
-        """s until what is not home counts as a difference; ten answered probes take two detection times (REP-3)."""
-        config = self.runtime.config
-        groups = [group for nic in nics for group in (config.group_of(nic.name),) if group is not None]
-        return max([ROLLBACK_WAIT, *(2.2 * config.failure_detection_time(g) / 1000 + 5 for g in groups)])
+        seconds = patience(self.runtime, nics, dict(self.daemon.prober.snapshot().detection_times))
+        self.daemon.wait(seconds, home, lambda _held: self._restored(transaction, before))
 
     def _restored(self, transaction: Transaction, before: Hosting) -> None:
         nics = self.nics(transaction)

@@ -156,7 +156,7 @@ class Watching:
             self.news.cause(f"the probes of the whole group {verdict.name} are lost")
             return
         accused = self.runtime.nics.get(verdict.name)
-        if accused is not None and accused.attached:
+        if accused is not None and accused.attached and accused.ifindex == verdict.ifindex:
             self._judge_nic(accused, verdict.kind == "nic-failed")
 
     def _judge_nic(self, nic: Nic, failed: bool) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any, Dict, Iterator, List
@@ -13,7 +14,7 @@ import pytest
 from bed import Bed, eventually
 from cards import at_rest
 
-from ipmp.client import DaemonError
+from ipmp.client import DaemonError, connect, socket_path
 from lab import compare, dump
 
 pytestmark = pytest.mark.kernel
@@ -188,3 +189,36 @@ def test_only_root_has_them_asked(bed: Bed) -> None:
     assert bed.run(*reader, "python3", "-c", code).stdout == "True\n"
     assert bed.run("python3", "-c", code).stdout == "False\n"
     assert told(bed) == ["resourceinfo SUNW_network/eth1 FALSE"]
+
+
+def at_once(bed: Bed, *requests: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Each over a connection of its own, all sent before any answer is read; the answers in that order."""
+    sockets = [connect(socket_path(str(bed.root)), 60) for _request in requests]
+    try:
+        for number, (one, request) in enumerate(zip(sockets, requests)):
+            one.sendall(json.dumps({"v": 1, "id": number, **request}).encode() + b"\n")
+        return [json.loads(one.makefile().readline()) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["alone", "with consumers"])
+def test_of_two_detaches_of_a_group_at_one_moment_one_wins(bed: Bed, asked: bool) -> None:
+    if asked:
+        begin(bed, PAIR, "queryremove|preremove) sleep 0.3 ;;")
+    else:
+        bed.start(PAIR)
+    requests = [{"op": "detach-prepare", "component": name, "force": True} for name in ("eth1", "eth2")]
+    before = at_rest(bed)
+    answers = at_once(bed, *requests)
+    (won,) = (n for n, answer in enumerate(answers) if answer["ok"])
+    error = answers[1 - won]["error"]
+    name, other = (("eth1", "eth2"), ("eth2", "eth1"))[won]
+    assert (error["kind"], error["transaction"]) == ("busy", answers[won]["result"]["transaction"])
+    assert [i["state"] for i in bed.status()["interfaces"]] == (["detached", "ok"], ["ok", "detached"])[won]
+    assert bed.hosting() == {A1: other, B1: other}
+    if asked:
+        assert {line.split()[1] for line in told(bed)} == {f"SUNW_network/{name}"} if name == "eth1" else set()
+    assert bed.call("detach-rollback")["differences"] == []
+    eventually(lambda: compare(before, at_rest(bed), nexthop_ids=False) == [], "it is as before")

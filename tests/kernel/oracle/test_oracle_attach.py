@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cases of the test oracle about NICs that are put back: which files count, where addresses are, what the kernel holds.
 
-Reload is what people do after they have edited a file: until then the files are not in force, attach or not.
+Reload is what people do after they have edited a file; an attach reads the files as well.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ PROBED = {
 GROUPS = "[g]\ngateways = 192.0.2.254, 2001:db8::254\nroutes = 198.51.100.0/24 via 192.0.2.254\n"
 QUICK = "FAILURE_DETECTION_TIME=1000\n"
 KINDS = pytest.mark.parametrize("files", [PLAIN, PROBED], ids=["plain", "probed"])
+RELOADED = pytest.mark.parametrize("reloaded", [True, False], ids=["reloaded", "as edited"])
 CARD = "0000:00:05"
 OTHER = "02:00:5e:00:99:01"
 
@@ -114,19 +115,20 @@ def test_put_back_with_its_file_everything_is_as_before(bed: Bed, way: str, file
         assert bed.call("transactions")["records"] == []
 
 
-@pytest.mark.oracle(
-    "T94", deviates="what no file names is no address of the host, so on reload the sibling gives it up as well"
-)
-def test_put_back_without_a_file_it_is_left_alone(bed: Bed) -> None:
+@pytest.mark.oracle("T94", deviates="what no file names is no address of the host, so the sibling gives it up as well")
+@RELOADED
+def test_put_back_without_a_file_it_is_left_alone(bed: Bed, reloaded: bool) -> None:
     start(bed, PAIR)
     unconfigured(bed)
     bed.write({"hostname.eth1": None})
     assert bed.on(eth2=f"{A1} {B1}")()
-    bed.call("apply")
-    assert bed.hosting() == {B1: "eth2"}
+    if reloaded:
+        bed.call("apply")
+        assert bed.hosting() == {B1: "eth2"}
     before = at_rest(bed)
     assert configured(bed) == "no hostname file names eth1; it is left alone\n"
-    assert compare(before, at_rest(bed)) == []
+    assert bed.hosting() == {B1: "eth2"}
+    assert compare(before, at_rest(bed)) == [] or not reloaded
     assert not is_up(bed, "eth1")
     assert bed.call("transactions")["records"] == []
     bed.write({"hostname.eth1": PAIR["hostname.eth1"]})
@@ -134,19 +136,50 @@ def test_put_back_without_a_file_it_is_left_alone(bed: Bed) -> None:
     eventually(bed.on(eth1=A1, eth2=B1), bed.hosting)
 
 
-@pytest.mark.oracle("T95", deviates="the address that the file named before is given up when the file is reloaded")
+@pytest.mark.oracle("T95", deviates="the address that the file named before is given up when the file is read")
 @KINDS
-def test_put_back_with_another_address_in_its_file_it_has_that_one(bed: Bed, files: Dict[str, str]) -> None:
+@RELOADED
+def test_put_back_with_another_address_in_its_file_it_has_that_one(
+    bed: Bed, reloaded: bool, files: Dict[str, str]
+) -> None:
     start(bed, files)
     unconfigured(bed)
     bed.write({"hostname.eth1": files["hostname.eth1"].replace(f"{A1}/", f"{A9}/")})
-    bed.call("apply")
-    assert bed.on(eth2=f"{A9} {A6} {B1}")()
-    assert A1 not in bed.hosting()
+    if reloaded:
+        bed.call("apply")
+        assert bed.on(eth2=f"{A9} {A6} {B1}")()
+        assert A1 not in bed.hosting()
     configured(bed)
     assert bed.on(eth1=f"{A9} {A6}", eth2=B1)()
     assert A1 not in bed.hosting()
     assert answers(bed, A9)
+
+
+def test_wrong_files_keep_a_component_as_it_is_until_they_are_mended(bed: Bed) -> None:
+    start(bed, PAIR)
+    unconfigured(bed)
+    before = at_rest(bed)
+    for wrong, told in (
+        ("group g nosuchword up\n", "/etc/hostname.eth2, line 1"),
+        (f"{A9}/24 group g up\n", f"{A9} is "),
+    ):
+        bed.write({"hostname.eth2": wrong})
+        with stranger(bed, A9):
+            result = bed.run("cfgadm", "-c", "configure", "eth1")
+        assert result.returncode == 3, result
+        assert told in result.stderr and "eth1 is left as it is until that is mended" in result.stderr
+        assert bed.interface("eth1")["state"] == "detached"
+        assert compare(before, at_rest(bed)) == []
+    bed.write({"hostname.eth2": PAIR["hostname.eth2"]})
+    configured(bed)
+    assert bed.on(eth1=A1, eth2=B1)()
+
+
+def test_an_attach_waits_as_long_as_its_group_needs_for_ten_answers(bed: Bed) -> None:
+    start(bed, PAIR)
+    assert bed.call("detach-query", component="eth1", consumers=False)["wait_timeout"] == 60
+    start(bed, PAIR, "FAILURE_DETECTION_TIME=60000\n")
+    assert bed.call("detach-query", component="eth1", consumers=False)["wait_timeout"] == pytest.approx(137)
 
 
 @pytest.mark.oracle("T97")

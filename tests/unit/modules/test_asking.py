@@ -34,6 +34,7 @@ QUERY = {
     "lost": [],
     "warnings": [],
     "state": "attached",
+    "wait_timeout": 60.0,
 }
 PREPARED = {
     "transaction": "t1",
@@ -56,6 +57,7 @@ PROBING = {
     "deviation": 0.04,
 }
 STATUS = {
+    "transaction": None,
     "version": "1.0.0",
     "protocol": [1],
     "groups": [{"name": "prod", "active": ["eth1"], "inactive": ["eth2"], "unusable": [], "targets": []}],
@@ -239,7 +241,7 @@ def test_offline_in_check_mode_says_what_would_move_and_does_nothing(
 
 
 def test_info_returns_what_was_gathered_and_versions(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records"]
+    gathered = ["groups", "interfaces", "addresses", "targets", "probes", "components", "records", "transaction"]
     listed = {"components": [{**COMPONENT, "state": "attached"}]}
     records = {"records": [], "open": None}
     with serving(root, status=STATUS, components=listed, detach_query=QUERY, transactions=records) as bed:

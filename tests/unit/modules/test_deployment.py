@@ -203,40 +203,67 @@ def test_no_pyroute2_anywhere_is_one_sentence_with_the_way_out(asked: str) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_managers_that_are_not_installed_get_no_file(tmp_path: Path) -> None:
-    places = network_managers.places(str(tmp_path), network_managers.MANAGERS, ["eth1"])
-    assert [place for place in places.values() if place.difference()] == []
+class Generated:
+    """A folder with the generator of all managers, and what it writes there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        network_managers.generator(str(root), network_managers.MANAGERS).make(lambda path: None)
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def run(self) -> None:
+        environment = {**os.environ, "IPMP_ROOT": str(self.root)}
+        program = self.root / network_managers.GENERATOR
+        subprocess.run([program, self.root / "units"], env=environment, check=True)
+
+    def text(self, path: str) -> str:
+        return (self.root / path).read_text() if (self.root / path).exists() else ""
 
 
-def installed(root: Path, program: str) -> None:
-    (root / program).parent.mkdir(parents=True, exist_ok=True)
-    (root / program).write_text("")
+def test_at_boot_the_files_say_what_is_kept_off(tmp_path: Path) -> None:
+    bed = Generated(tmp_path)
+    bed.write("etc/hostname.eth2", "# group no\ngroup lan standby up\n")
+    bed.write("etc/hostname6.eth1", "addif 2001:db8::1/64 group lan\n")
+    bed.write("etc/hostname.eth1:1", "192.0.2.1/24 group lan\n")
+    bed.write("etc/hostname.eth3", "# group lan\n192.0.2.3/24 up\n")
+    bed.write("etc/default/networking", 'EXCLUDE_INTERFACES="eth9"\n')
+    bed.run()
+    assert network_managers.kept(str(tmp_path)) == ["eth1", "eth2"]
+    network_manager = bed.text("run/NetworkManager/conf.d/50-ipmp.conf")
+    assert "unmanaged-devices+=interface-name:eth1;interface-name:eth2;\n" in network_manager
+    assert "Name=eth1 eth2\n\n[Link]\nUnmanaged=yes\n" in bed.text("run/systemd/network/00-ipmp.network")
+    assert bed.text("run/ipmp/ifupdown") == 'EXCLUDE_INTERFACES="eth9 eth1 eth2"\n'
+    assert str(tmp_path / "run/ipmp/ifupdown") in bed.text("units/networking.service.d/50-ipmp.conf")
+    assert "ConditionPathExists=!" in bed.text("units/ifup@eth2.service.d/50-ipmp.conf")
 
 
-def test_networkmanager_and_networkd_are_told(tmp_path: Path) -> None:
-    installed(tmp_path, "usr/sbin/NetworkManager")
-    installed(tmp_path, "usr/lib/systemd/systemd-networkd")
-    places = network_managers.places(str(tmp_path), network_managers.MANAGERS, ["eth2", "eth1"])
-    assert "unmanaged-devices+=interface-name:eth1;interface-name:eth2\n" in places["NetworkManager"].wanted()
-    assert "Name=eth1 eth2\n" in places["systemd-networkd"].wanted()
+def test_without_groups_nobody_is_kept_off_anything(tmp_path: Path) -> None:
+    bed = Generated(tmp_path)
+    bed.write("etc/hostname.eth1", "group lan up\n")
+    bed.run()
+    (tmp_path / "etc/hostname.eth1").unlink()
+    bed.run()
+    assert not any(bed.text(path) for path in network_managers.DROP_INS)
 
 
-def test_ifupdown_keeps_the_users_own_exclusions(tmp_path: Path) -> None:
-    installed(tmp_path, "sbin/ifup")
-    defaults = tmp_path / "etc/default/networking"
-    defaults.parent.mkdir(parents=True)
-    original = '# mine\nEXCLUDE_INTERFACES="eth9"\n'
-    defaults.write_text(original)
-    for members, expected in (
-        (["eth1"], 'EXCLUDE_INTERFACES="eth9 eth1"\n'),
-        (["eth2"], '"eth9 eth2"\n'),
-        ([], "eth9"),
-    ):
-        place = network_managers.places(str(tmp_path), network_managers.MANAGERS, members)["ifupdown"]
-        place.make(lambda path: None)
-        assert expected in defaults.read_text()
-        assert place.difference() is None
-    assert defaults.read_text() == original
+def test_members_named_by_the_role_count_until_the_files_speak(tmp_path: Path) -> None:
+    bed, root = Generated(tmp_path), str(tmp_path)
+    place = network_managers.named(root, ["eth2", "eth1"])
+    assert place is not None and place.wanted() == "eth1\neth2\n"
+    place.make(lambda path: None)
+    bed.run()
+    assert network_managers.named(root, ["eth1", "eth2"]) is None
+    assert network_managers.named(root, ["eth1"]) is not None
+    (tmp_path / network_managers.NAMED).unlink()  # the host has booted
+    bed.run()
+    assert network_managers.named(root, ["eth1", "eth2"]) is not None
+    bed.write("etc/hostname.eth1", "group lan up\n")
+    bed.write("etc/hostname.eth2", "group lan standby up\n")
+    bed.run()
+    assert network_managers.named(root, ["eth1", "eth2"]) is None
 
 
 def test_the_unit_names_the_rights_it_needs_and_no_more() -> None:

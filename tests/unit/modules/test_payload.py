@@ -28,6 +28,7 @@ MAY_TRAVEL = {
 MAY_TRAVEL.add("client")
 LIMIT = 140_000  # bytes of our own source: the host compiles all of it at each call, 0.4 ms a kilobyte
 BARE_LIMIT = 40_000  # of a module that only asks the daemon
+DEPLOY_LIMIT = 60_000  # of the one that also carries units and scripts to be written
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -64,7 +65,7 @@ def payload(module: Path) -> Dict[str, int]:
 
 
 def test_every_module_is_looked_at() -> None:
-    assert len(MODULES) == 10
+    assert len(MODULES) == 11
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
@@ -77,8 +78,10 @@ def test_only_pure_files_and_the_client_travel(module: Path) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
 def test_the_payload_is_small(module: Path) -> None:
     sizes = payload(module)
-    bare = module.stem in ("ipmp_dr", "ipmp_offline", "ipmp_info", "ipmp_reach", "ipmp_report", "ipmp_daemon")
-    assert sum(sizes.values()) < (BARE_LIMIT if bare else LIMIT), sizes
+    bare = ("ipmp_dr", "ipmp_offline", "ipmp_info", "ipmp_reach", "ipmp_report", "ipmp_wait")
+    limits = dict.fromkeys(bare, BARE_LIMIT)
+    limits["ipmp_daemon"] = DEPLOY_LIMIT
+    assert sum(sizes.values()) < limits.get(module.stem, LIMIT), sizes
 
 
 def test_what_only_asks_the_daemon_carries_no_grammar() -> None:

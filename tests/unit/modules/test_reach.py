@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import socket
+import time
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -44,3 +46,37 @@ def test_where_no_ping_can_be_sent_the_way_out_is_named(monkeypatch: pytest.Monk
     monkeypatch.setattr(socket, "socket", forbidden)
     with pytest.raises(Failed, match="set ipmp_verify_from"):
         run(monkeypatch, "ipmp_reach", addresses=["127.0.0.1"])
+
+
+def test_a_watch_counts_what_was_sent_and_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = ["127.0.0.1", "255.255.255.255", "::1"]
+    begun = run(monkeypatch, "ipmp_reach", addresses=addresses, state="watched", interval=10, watch_timeout=20)
+    assert Path(begun["watch"]).is_dir()
+    time.sleep(0.5)
+    ended = run(monkeypatch, "ipmp_reach", addresses=["127.0.0.1"], watch=begun["watch"])
+    here, nowhere, here6 = ended["watched"]
+    assert [w["address"] for w in ended["watched"]] == addresses
+    assert here["sent"] == here["answered"] > 5
+    assert here["longest_gap"] == here6["longest_gap"] == 0
+    assert here6["sent"] == here6["answered"]
+    assert (nowhere["answered"], nowhere["longest_gap"]) == (0, 10 * nowhere["sent"])
+    assert run(monkeypatch, "ipmp_reach", addresses=[], watch=begun["watch"])["watched"] is None
+    deadline = time.monotonic() + 10
+    while Path(begun["watch"]).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(begun["watch"]).exists()
+
+
+def test_a_watch_is_ended_by_a_check_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = run(monkeypatch, "ipmp_reach", addresses=["127.0.0.1"], state="watched", watch_timeout=20)
+    with pytest.raises(Failed) as failure:
+        run(monkeypatch, "ipmp_reach", addresses=["255.255.255.255"], wait_timeout=1, watch=begun["watch"])
+    assert failure.value.result["watched"][0]["answered"] > 0
+
+
+def test_a_watch_that_nobody_ends_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = run(monkeypatch, "ipmp_reach", addresses=["127.0.0.1"], state="watched", watch_timeout=1)
+    deadline = time.monotonic() + 20
+    while Path(begun["watch"]).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(begun["watch"]).exists()

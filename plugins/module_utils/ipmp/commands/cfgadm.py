@@ -27,7 +27,6 @@ Usage:
 OK, FAILED, NOT_SUPPORTED, WRONG_USE = 0, 1, 2, 3  # CFA-8
 
 PATIENCE = 120.0  # s for consumers and, if need be, the way back
-ATTACH_WAIT = 60.0  # s for the addresses to come home
 
 # What libcfgadm calls it (CFA-8), for each kind of error of the control protocol.
 INVALID = "Configuration operation invalid"
@@ -64,13 +63,14 @@ class _Command:
 
     def configure(self, ap_id: str) -> None:
         """Put it back and attach. Configured already: nothing to do, as on Solaris, where it is repeatable (CFA-5)."""
-        component = self.client.call("detach-query", component=ap_id, consumers=False)["component"]
+        found = self.client.call("detach-query", component=ap_id, consumers=False)
+        component = found["component"]
         if not component["present"]:
             try:
                 put_back(component)
             except HardwareError as error:
                 raise _Failure(LIBRARY["hardware"], f"{ap_id}: {error}") from None
-        self._tell(self.client.call("attach", component=ap_id, wait_timeout=ATTACH_WAIT))
+        self._tell(self.client.call("attach", component=ap_id, wait_timeout=found["wait_timeout"]))
 
     def unconfigure(self, ap_id: str) -> None:
         """Prepare, take the hardware out, commit; a step that fails puts everything back."""

@@ -67,7 +67,7 @@ def _point(one: Dict[str, Any], known: Dict[str, Dict[str, Any]], busy: Sequence
     if one["kind"] == "ethernet":
         names = [one["name"]]
     inside = [known[name] for name in names if name in known]
-    detached = one["state"] == "detached"
+    detached, removed = one["state"] == "detached", one["state"] == "removed"
     states = {interface["state"] for interface in inside}
     if one["kind"] == "ethernet":
         lone = inside[0] if inside else {"reason": "detached" if detached else "", "group": None}
@@ -79,7 +79,7 @@ def _point(one: Dict[str, Any], known: Dict[str, Dict[str, Any]], busy: Sequence
         one["kind"],
         "connected" if one["present"] else "disconnected" if detached else "empty",
         "configured" if one["present"] and not detached else "unconfigured",
-        "failed" if "failed" in states else "ok" if states and states <= {"ok", "offline"} else "unknown",
+        "failed" if removed or "failed" in states else "ok" if states and states <= {"ok", "offline"} else "unknown",
         any(name in busy for name in names),
         information,
         max((interface["since"] or 0 for interface in inside), default=0),

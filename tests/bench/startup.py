@@ -1,0 +1,55 @@
+# Copyright (c) 2026 the netpath.ipmp contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon's start, and its answers."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from bed import Bed
+
+from .failover import addresses, files
+from .row import BenchError, Figures, Run
+
+IMPORT = "import time; t = time.perf_counter(); import ipmp.commands.in_mpathd; print(time.perf_counter() - t)"
+
+
+def start(count: int, usual: int, run: Run) -> Figures:
+    """ms from the start of the program until it answers, which it does when all addresses are there."""
+    values = []
+    wanted = addresses(count)
+    with Bed(nics=2) as bed:
+        for _ in range(run.rounds(usual)):
+            bed.reset()
+            bed.write(files(wanted, 2))
+            began = time.monotonic()
+            bed.run_daemon()
+            values.append((time.monotonic() - began) * 1000)
+            if not set(wanted) <= bed.hosting().keys():
+                raise BenchError("the daemon answers, and its addresses are not there")
+    return Figures(values, "IPv4, two NICs, on a host without any of them; the look for an answer comes every 10 ms")
+
+
+def imported(usual: int, run: Run) -> Figures:
+    """ms that Python needs to import the program."""
+    command = ["/usr/bin/python3", "-c", f"import sys; sys.path.insert(0, '/usr/local/lib/ipmp'); {IMPORT}"]
+    with Bed(nics=1) as bed:
+        bed.host.run(command)  # compiles
+        values = [float(bed.host.run(command).stdout) * 1000 for _ in range(run.rounds(usual))]
+    return Figures(values, "compiled before; the interpreter's own start is not counted")
+
+
+def status(groups: int, usual: int, run: Run) -> Figures:
+    """ms for a connection, the question and the whole answer."""
+    texts = {f"hostname.eth{n}": f"10.{n}.0.1/24 group g{n} up\n" for n in range(1, groups + 1)}
+    values = []
+    with Bed(nics=groups) as bed:
+        bed.start(texts)
+        for _ in range(run.rounds(usual)):
+            began = time.monotonic()
+            answer = bed.call("status")
+            values.append((time.monotonic() - began) * 1000)
+        size = len(json.dumps(answer))
+    return Figures(values, f"one NIC and one address each; an answer of {size / 1024:.0f} KiB")
