@@ -29,7 +29,7 @@ FILES = {
 GROUPS = "[g]\ngateways = 192.0.2.254\n"
 ADMINISTRATORS = (  # not ours: a rollback restores it, a card that comes back later does not bring it
     "ip addr add 198.51.100.7/24 dev eth1",
-    "ip route add 203.0.113.0/24 via 198.51.100.1 dev eth1 proto static",
+    "ip route replace 203.0.113.0/24 via 198.51.100.1 dev eth1 proto static",
     "ip neigh replace 192.0.2.200 lladdr 02:00:00:00:00:99 dev eth1 nud permanent",
 )
 

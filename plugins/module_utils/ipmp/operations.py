@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, FrozenSet, Optional
 
 from . import plan
 from .admission import Admission
-from .arguments import Args, Denial, number, text, texts
+from .arguments import Args, Denial, number, step, text, texts
 from .control import Reply
 from .daemon import Daemon
 from .files import read_config
@@ -48,6 +48,9 @@ class Operations:
 
     def handle(self, op: str, args: Args, reply: Reply) -> None:
         """One request; every refusal becomes an answer."""
+        name = step(op, args)
+        if name:  # whoever is not there any more to be answered, the log has a line
+            reply.denied = lambda message: self.daemon.log("err", f"{name} refused: {message}")
         operation = self._table.get(op)
         if operation is None:
             reply.error("invalid", f"{op!r:.40} is no operation of protocol {PROTOCOL}")
@@ -59,9 +62,9 @@ class Operations:
         try:
             do()
         except Denial as denial:
-            reply.error(denial.kind, denial.message, denial.code, **denial.details)
+            reply.deny(denial)
         except ConfigError as error:
-            reply.error("invalid", str(error))
+            reply.deny(Denial("invalid", str(error)))
 
     @property
     def runtime(self) -> Runtime:
@@ -146,7 +149,7 @@ class Operations:
 
         def tell(problem: Optional[str]) -> None:
             if problem is not None:
-                reply.error("invalid", problem)
+                reply.deny(Denial("invalid", problem))
             else:
                 self._or_refused(admitted, reply)
 
@@ -161,6 +164,7 @@ class Operations:
         done = self.daemon.reconfigure(config)
 
         def tell(_held: bool) -> None:
+            self.daemon.log("info", "the configuration is in force" + ("" if done.changed else ", as it was before"))
             reply.ok(
                 {
                     "changed": done.changed,
@@ -219,6 +223,7 @@ class Operations:
             )
         nic.offline, nic.held_back = True, False
         done = self.daemon.settle(f"{nic.name} is taken offline")
+        self.daemon.log("info", f"{nic.name} is offline")
         reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
 
     def _undo_offline(self, args: Args, reply: Reply) -> None:
@@ -238,11 +243,13 @@ class Operations:
         if interface is not None and not nic.standby:
             self.runtime.wishes.update({a.ip: nic.name for a in interface.data_addresses})  # OFF-7, FB-4
         done = self.daemon.settle(f"{nic.name} is brought online")
+        self.daemon.log("info", f"{nic.name} is online")
         reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
 
     def _release(self, _args: Args, reply: Reply) -> None:
         self.transactions.must_be_idle()
         changed = self.daemon.release()
+        self.daemon.log("info", "the host is as it was before us")
         reply.ok({"changed": changed})
         self.daemon.loop.call_later(0.1, self.daemon.loop.stop)
 
