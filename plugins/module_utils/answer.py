@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, NoReturn, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NoReturn, Optional, Sequence
 
 from .ipmp import client
 
+MOST_SECONDS = 1_000_000_000
 REASONS = ("refused", "busy", "timeout", "verify", "hardware")
 
 
@@ -23,19 +24,48 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
         if error.kind in REASONS:
             result["reason"] = error.kind
         result.update({k: v for k, v in error.details.items() if k in ("refusals", "differences", "rolled_back")})
+        if error.details.get("moves"):  # it was not done in time, or not wholly; what has moved has moved
+            result.update(changed=True, moves=error.details["moves"])
         if error.details.get("transaction"):
             result["busy_with"] = error.details["transaction"]
         # What is refused for each single address as well stands in the line of its interface already.
         refusals = [r for r in error.details.get("refusals") or [] if not r["resource"].startswith("SUNW_ip/")]
         told = "; ".join(r["information"] for r in refusals if r["information"] not in str(error))
         error = Exception(f"{error}: {told}" if told else str(error))
+    if isinstance(error, client.DaemonUnreachable):
+        error = Exception(f"{error}{held_by_systemd(module)}")
     module.fail_json(**{"msg": str(error), **result, **more})
+
+
+def held_by_systemd(module: Any) -> str:
+    """What systemd says of a daemon that does not answer, as the rest of a sentence; empty if nothing."""
+    if not os.path.isdir("/run/systemd/system"):
+        return ""
+    _rc, out, _err = module.run_command(["systemctl", "show", "-p", "ActiveState", "ipmp.service"])
+    if "ActiveState=failed" not in out:
+        return ""
+    return "; systemd has given up starting it, see: journalctl -u ipmp.service"
+
+
+def must_be_idle(asked: Mapping[str, Any], changed: bool) -> None:
+    """Before anything is done, and in check mode: DaemonError if the change would have to wait for another one."""
+    busy = asked.get("busy")
+    if changed and busy:
+        raise client.DaemonError("busy", None, busy["message"], {"transaction": busy["transaction"]})
 
 
 def need_root(module: Any) -> None:
     """Ends the module with one sentence when it is not run by root."""
     if os.geteuid() != 0:
         module.fail_json(msg=f"{module._name} needs root on the host: run the task with become: true")
+
+
+def check_seconds(module: Any) -> None:
+    """Ends the module with one sentence when a time that it was given is none."""
+    for name in ("wait_timeout", "confirm_timeout"):
+        seconds = module.params.get(name) or 0
+        if not 0 <= seconds < MOST_SECONDS:
+            module.fail_json(msg=f"{name} is {seconds}; give a number of seconds from 0 to {MOST_SECONDS - 1}")
 
 
 def moves_diff(moves: Sequence[Dict[str, Optional[str]]]) -> List[Dict[str, str]]:

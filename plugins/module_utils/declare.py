@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import answer
 from .ipmp import client, files
+from .ipmp.model import ConfigError
 
 Texts = Dict[str, Optional[str]]  # path without root: text, or None for a file that is not there
 # From the texts on disk to those wanted; only paths that it speaks of. May raise model.ConfigError.
@@ -34,6 +35,10 @@ class Declaration:
     def __init__(self, module: Any, compute: Compute) -> None:
         self.module, self.compute = module, compute
         self.params = module.params
+        if self.params["confirm_timeout"] and not self.params["apply"]:
+            raise ConfigError(
+                "confirm_timeout: with apply=false nothing is put into force that could be put back; leave it out"
+            )
         self.root = client.default_root()
         self.daemon = client.Client(self.root)
 
@@ -58,6 +63,7 @@ class Declaration:
         except client.DaemonUnreachable as error:
             return self._without_daemon(before, changes, error)
         changed = bool(changes or plan["operations"])
+        answer.must_be_idle(plan, changed)
         if self.module.check_mode or not changed:
             return self._told(before, changes, changed, plan["moves"], plan["warnings"])
         return self._apply(before, changes)
@@ -127,11 +133,12 @@ class Declaration:
             self.module.warn(warning)
         result = {"changed": changed, "files": sorted(changes), "moves": list(moves), "transaction": None}
         if self.module._diff:
-            result["diff"] = _file_diffs(before, changes) + answer.moves_diff(moves)
+            result["diff"] = file_diffs(before, changes) + answer.moves_diff(moves)
         return result
 
 
-def _file_diffs(before: Texts, changes: Texts) -> List[Dict[str, str]]:
+def file_diffs(before: Texts, changes: Texts) -> List[Dict[str, str]]:
+    """Ansible diff entries, one a file."""
     return [
         {"before_header": path, "after_header": path, "before": before.get(path) or "", "after": text or ""}
         for path, text in sorted(changes.items())

@@ -14,12 +14,20 @@ from dataclasses import replace
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 from .ipmp import files, groupsconf, hostname, hostname_edit
-from .ipmp.hostname_words import default_broadcast, file_name, group_name_problem, legal_interface, path_of
+from .ipmp.hostname_words import (
+    address_problem,
+    default_broadcast,
+    file_name,
+    group_name_problem,
+    legal_interface,
+    path_of,
+)
 from .ipmp.model import Address, ConfigError, Group, Interface
 
 Texts = Mapping[str, Optional[str]]
 Changes = Dict[str, Optional[str]]
 LINK_LOCAL = "link-local"
+MIN_MTU, MAX_MTU = 68, 65535
 
 
 def wanted_files(
@@ -40,6 +48,8 @@ def wanted_files(
     texts = _whole(texts or {})
     wanted: Changes = {}
     members: Dict[str, str] = {}
+    for name in {group["name"] for group in groups if [g["name"] for g in groups].count(group["name"]) > 1}:
+        raise ConfigError(f"groups: '{name}' is listed twice; list it once, with all its interfaces")
     for group in groups:
         for entry in group["interfaces"]:
             if entry["name"] in members:
@@ -70,7 +80,7 @@ def wanted_files(
 
 def without_group(before: Texts, name: str) -> Changes:
     """The group gone, with all files of its members."""
-    group = files.config(before, problems=[]).group(name)
+    group = files.config(before, problems=[]).group(_group_name(name))
     wanted: Changes = {}
     for interface in group.interfaces if group else ():
         wanted.update(without_interface(before, interface.name))
@@ -106,6 +116,7 @@ def with_interface(
 
 def without_interface(before: Texts, name: str) -> Changes:
     """No file of that interface."""
+    _legal(name)
     return dict.fromkeys(files.hostname_files(before).get(name, ()), None)
 
 
@@ -121,10 +132,11 @@ def with_address(before: Texts, name: str, cidr: str, *, test: bool) -> Changes:
 
 def without_address(before: Texts, name: str, address: str) -> Changes:
     """The interface does not have this address; its length does not matter."""
+    _legal(name)
+    ip = groupsconf.unicast("address", address.partition("/")[0])
     if not files.hostname_files(before).get(name):
         return {}
     now = _configured(before, name)
-    ip = groupsconf.unicast("address", address.partition("/")[0])
     return _edited(before, _with(now, [a for a in now.addresses if a.ip != ip]))
 
 
@@ -133,6 +145,9 @@ def member(group: str, entry: Mapping[str, Any]) -> tuple[Interface, List[str]]:
     name = entry["name"]
     if not legal_interface(name):
         raise ConfigError(f"interfaces: no interface can have the name '{name}'; use 1 to 15 characters")
+    mtu = entry.get("mtu")
+    if mtu is not None and not MIN_MTU <= mtu <= MAX_MTU:
+        raise ConfigError(f"mtu of {name}: {mtu} is no number of bytes from {MIN_MTU} to {MAX_MTU}")
     tests = entry.get("test_addresses") or []
     addresses = [
         *(_address(name, a, test=False) for a in entry.get("data_addresses") or []),
@@ -142,7 +157,7 @@ def member(group: str, entry: Mapping[str, Any]) -> tuple[Interface, List[str]]:
         name,
         _group_name(group),
         bool(entry.get("standby")),
-        entry.get("mtu"),
+        mtu,
         inet=True,
         link_local_test=LINK_LOCAL in tests,
     )
@@ -150,12 +165,18 @@ def member(group: str, entry: Mapping[str, Any]) -> tuple[Interface, List[str]]:
     for word in extra:
         if not hostname.is_idle(word):
             raise ConfigError(
-                f"extra of {name}: '{word}' is no word without effect, such as 'private'; use the other options"
+                f"extra of {name}: {word!r} is no word without effect, such as 'private'; use the other options"
             )
     return _with_families(_with(interface, addresses)), extra
 
 
 def _with(interface: Interface, addresses: Sequence[Address]) -> Interface:
+    ips = [a.ip for a in addresses]
+    for ip in ips:
+        if ips.count(ip) > 1:
+            raise ConfigError(
+                f"data_addresses and test_addresses of {interface.name} name {ip} twice; it is one or the other, once"
+            )
     return replace(interface, addresses=tuple(sorted(addresses, key=lambda a: a.family)))
 
 
@@ -175,6 +196,9 @@ def _address(name: str, cidr: str, *, test: bool) -> Address:
         raise ConfigError(
             f"{key} of {name}: '{cidr}' is not an address with its length, such as 192.0.2.1/24"
         ) from None
+    problem = address_problem(str(parsed.ip), int(length))
+    if problem:
+        raise ConfigError(f"{key} of {name}: {problem}")
     broadcast = default_broadcast(str(parsed.ip), int(length)) if parsed.version == 4 else None
     return Address(str(parsed.ip), int(length), test, deprecated=test and parsed.version == 4, broadcast=broadcast)
 
@@ -186,10 +210,14 @@ def _group_name(name: str) -> str:
     return name
 
 
-def _present(before: Texts, name: str) -> Interface:
-    """The interface as its files say; without files one that says nothing."""
+def _legal(name: str) -> None:
     if not legal_interface(name):
         raise ConfigError(f"no interface can have the name '{name}'; use 1 to 15 characters")
+
+
+def _present(before: Texts, name: str) -> Interface:
+    """The interface as its files say; without files one that says nothing."""
+    _legal(name)
     resolve = files.hosts_resolver(before.get(files.HOSTS) or "")
     paths = files.hostname_files(before).get(name, [])
     return hostname.combine(name, [hostname.parse_file(p, before.get(p) or "", resolve=resolve) for p in paths])

@@ -54,7 +54,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 moves:
-  description: The addresses that moved, or would move in check mode.
+  description:
+    - Every address of the hostname files, test addresses among them, that is elsewhere now than it was, or would be in
+      check mode.
   returned: always
   type: list
   elements: dict
@@ -63,10 +65,10 @@ moves:
       description: The address, without prefix length.
       type: str
     from:
-      description: The interface that it was on, or null.
+      description: The interface that it was on, or null if it was on none.
       type: str
     to:
-      description: The interface that it is on now, or null.
+      description: The interface that it is on now, or null if it is on none.
       type: str
   sample: [{address: 192.0.2.11, from: eth1, to: eth2}]
 files:
@@ -78,6 +80,10 @@ files:
 transaction:
   description: With O(confirm_timeout), the transaction to be confirmed; else null.
   returned: success
+  type: str
+busy_with:
+  description: The transaction that has to be confirmed or rolled back first.
+  returned: when another transaction is open
   type: str
 reason:
   description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
@@ -115,6 +121,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     try:
         result = declare.Declaration(module, one_address(module.params)).result()
     except (client.ClientError, model.ConfigError) as error:

@@ -56,6 +56,12 @@ options:
     type: str
     choices: [present, confirmed, rolled_back]
     default: present
+  confirm:
+    description:
+      - Whether the controller confirms the change within this task, over a new connection to the host. When it cannot,
+        the task fails, and the host puts everything back after O(confirm_timeout).
+    type: bool
+    default: false
   transaction:
     description: The transaction to confirm or to roll back, as an earlier task returned it.
     type: str
@@ -93,7 +99,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 moves:
-  description: The addresses that moved, or would move in check mode.
+  description:
+    - Every address of the hostname files, test addresses among them, that is elsewhere now than it was, or would be in
+      check mode.
   returned: always
   type: list
   elements: dict
@@ -102,10 +110,10 @@ moves:
       description: The address, without prefix length.
       type: str
     from:
-      description: The interface that it was on, or null.
+      description: The interface that it was on, or null if it was on none.
       type: str
     to:
-      description: The interface that it is on now, or null.
+      description: The interface that it is on now, or null if it is on none.
       type: str
   sample: [{address: 192.0.2.11, from: eth1, to: eth2}]
 files:
@@ -115,8 +123,12 @@ files:
   elements: str
   sample: [/etc/hostname.eth1]
 transaction:
-  description: With O(confirm_timeout), the transaction to be confirmed; else null.
+  description: With O(confirm_timeout), the transaction to be confirmed; else what O(transaction) says, or null.
   returned: success
+  type: str
+busy_with:
+  description: The transaction that has to be confirmed or rolled back first.
+  returned: when another transaction is open
   type: str
 reason:
   description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
@@ -128,7 +140,7 @@ from typing import Any, Dict, Mapping, Optional, Set
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer, declare, group_spec, wanted
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, model
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
 
 
 def protected(module: AnsibleModule) -> Set[str]:
@@ -160,13 +172,33 @@ def whole(module: AnsibleModule) -> declare.Compute:
 
 def end(module: AnsibleModule) -> Dict[str, Any]:
     """``confirmed`` or ``rolled_back``."""
-    daemon, name, confirm = client.Client(), module.params["transaction"], module.params["state"] == "confirmed"
+    root = client.default_root()
+    daemon, name, state = client.Client(root), module.params["transaction"], module.params["state"]
+    before = files.read_texts(root)
     if module.check_mode:
-        opened = daemon.call("transactions")["open"]
-        is_it = bool(opened and opened["kind"] == "apply" and name in (None, opened["transaction"]))
-        return answer.moved(module, is_it, [], transaction=name, files=[])
-    done = daemon.call("apply-confirm" if confirm else "apply-rollback", transaction=name)
-    return answer.moved(module, done["changed"], done["moves"], transaction=name, files=[])
+        done = daemon.call("end-query", kind="apply", end=state, transaction=name)
+        after = {**before, **done["files"]}
+    else:
+        done = daemon.call("apply-confirm" if state == "confirmed" else "apply-rollback", transaction=name)
+        after = files.read_texts(root)
+    changes = {path: after.get(path) for path in {*before, *after} if before.get(path) != after.get(path)}
+    result = answer.moved(module, done["changed"], done["moves"], transaction=name, files=sorted(changes))
+    if module._diff:
+        result["diff"] = [*declare.file_diffs(before, changes), *result["diff"]]
+    return result
+
+
+def contradiction(params: Mapping[str, Any]) -> Optional[str]:
+    """One sentence about options that do not go together, or None."""
+    if params["state"] != "present":
+        declared = [name for name in ("groups", "files", "purge", "defaults") if params[name]]
+        if declared:
+            return f"{declared[0]}: with state={params['state']} nothing is declared; leave it out"
+    elif params["transaction"] is not None:
+        return "transaction: it is for state=confirmed and state=rolled_back; leave it out"
+    elif params["purge"] and params["groups"] is None:
+        return "purge: without groups everything would go; list the groups that stay, or give an empty list"
+    return None
 
 
 def main() -> None:
@@ -175,15 +207,9 @@ def main() -> None:
             "groups": {"type": "list", "elements": "dict", "options": group_spec.GROUP},
             "files": {"type": "dict", "default": {}},
             "purge": {"type": "bool", "default": False},
-            "defaults": {
-                "type": "dict",
-                "options": {
-                    "failure_detection_time": {"type": "int"},
-                    "failback": {"type": "bool"},
-                    "track_interfaces_only_with_groups": {"type": "bool"},
-                },
-            },
+            "defaults": {"type": "dict", "options": group_spec.DEFAULTS},
             "state": {"type": "str", "choices": ["present", "confirmed", "rolled_back"], "default": "present"},
+            "confirm": {"type": "bool", "default": False},
             "transaction": {"type": "str"},
             **declare.OPTIONS,
         },
@@ -191,7 +217,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     try:
+        problem = contradiction(module.params)
+        if problem:
+            raise model.ConfigError(problem)
         if module.params["state"] == "present":
             result = declare.Declaration(module, whole(module)).result()
         else:

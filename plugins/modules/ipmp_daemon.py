@@ -173,6 +173,9 @@ def main() -> None:
     if os.geteuid() != 0:
         module.fail_json(msg="the daemon can be deployed by root only: run the task with become: true")
 
+    if module.params["wait_timeout"] < 0:
+        module.fail_json(msg=f"wait_timeout is {module.params['wait_timeout']}; give a number of seconds, 0 or more")
+
     def settle(path: str) -> None:
         module.set_default_selinux_context(path, False)
 

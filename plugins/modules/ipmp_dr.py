@@ -112,7 +112,7 @@ moves:
       type: str
   sample: [{address: 192.0.2.11, from: eth1, to: eth2}]
 transaction:
-  description: The transaction, to be confirmed or rolled back. Null when nothing had to be done.
+  description: The transaction, to be confirmed or rolled back. Null when nothing had to be done, and in check mode.
   returned: success
   type: str
 lost:
@@ -134,10 +134,27 @@ refusals:
       description: What it is used for.
       type: str
       sample: "eth1 hosts IP addresses: 192.0.2.11"
+busy_with:
+  description: The transaction that has to be confirmed or rolled back first.
+  returned: when another transaction is open
+  type: str
+differences:
+  description: What a rollback could not restore, one sentence each.
+  returned: when the host is not as it was
+  type: list
+  elements: str
 reason:
   description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
   returned: when one of these applies
   type: str
+differences:
+  description:
+    - What is not as it was before the detach, when a transaction was undone.
+    - What is not as it would be after a boot with the component in its place, when one was attached. It stays attached.
+  returned: when there was something to compare and the module failed
+  type: list
+  elements: str
+  sample: ["eth1: its MTU is 1300, not 1400"]
 rolled_back:
   description: Whether the host is back as it was before the transaction.
   returned: when a transaction was undone
@@ -152,6 +169,8 @@ messages:
   type: list
   elements: str
 """
+
+from typing import Any, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import answer
@@ -171,7 +190,8 @@ def query(module: AnsibleModule, daemon: client.Client) -> dict:
 def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Check mode of ``detached``."""
     found = query(module, daemon)
-    about = {"transaction": None, "lost": found["lost"], "messages": found["warnings"]}
+    answer.must_be_idle(found, True)
+    about = {"transaction": None, "lost": found["lost"], "messages": found["messages"]}
     about["hardware"] = found["component"]["hardware"]
     if found["state"] == "detached":
         about["messages"] = [ALREADY.format(module.params["component"])]
@@ -222,7 +242,8 @@ def attach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Puts the component back into its place, if it was taken out, and into service."""
     found = query(module, daemon)
     if module.check_mode:
-        return answer.moved(module, found["state"] != "attached", [], transaction=None, messages=[])
+        told = daemon.call("attach-query", component=module.params["component"])
+        return answer.moved(module, told["changed"], told["moves"], transaction=None, messages=told["messages"])
     if not found["component"]["present"]:
         try:
             hardware.put_back(found["component"])
@@ -237,11 +258,9 @@ def confirm(module: AnsibleModule, daemon: client.Client) -> dict:
     """Makes the detach permanent."""
     wanted = module.params["transaction"]
     if module.check_mode:
-        opened = daemon.call("transactions")["open"]
-        return answer.moved(
-            module, bool(opened and opened["transaction"] == wanted), [], transaction=wanted, messages=[]
-        )
-    done = daemon.call("detach-confirm", transaction=wanted)
+        done = daemon.call("end-query", kind="detach", end="confirmed", transaction=wanted)
+    else:
+        done = daemon.call("detach-confirm", transaction=wanted)
     return answer.moved(module, done["changed"], [], transaction=wanted, messages=[])
 
 
@@ -249,13 +268,23 @@ def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
     """Undoes the detach that is open."""
     wanted = module.params["transaction"]
     if module.check_mode:
-        opened = daemon.call("transactions")["open"]
-        is_it = bool(opened and wanted in (None, opened["transaction"]))
-        return answer.moved(module, is_it, [], transaction=wanted, rolled_back=is_it, messages=[])
+        told = daemon.call("end-query", kind="detach", end="rolled_back", transaction=wanted)
+        undone = told["changed"]
+        return answer.moved(module, undone, told["moves"], transaction=wanted, rolled_back=undone, messages=[])
     done = daemon.call("detach-rollback", transaction=wanted, reason="asked for by a task", wait_timeout=PATIENCE)
     return answer.moved(
         module, done["changed"], done["moves"], transaction=wanted, rolled_back=done["rolled_back"], messages=[]
     )
+
+
+def contradiction(params: Mapping[str, Any]) -> Optional[str]:
+    """One sentence about options that do not go together, or None."""
+    about_a_transaction = params["state"] in ("confirmed", "rolled_back")
+    name = "component" if about_a_transaction else "transaction"
+    if params[name] is None:
+        return None
+    other = "a transaction" if about_a_transaction else "a component"
+    return f"{name}: state={params['state']} is about {other}; leave it out"
 
 
 def main() -> None:
@@ -281,12 +310,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     verbs = {
         "detached": query_detach if module.check_mode else detach,
         "attached": attach,
         "confirmed": confirm,
         "rolled_back": roll_back,
     }
+    problem = contradiction(module.params)
+    if problem:
+        module.fail_json(msg=problem)
     try:
         result = verbs[module.params["state"]](module, client.Client())
     except client.ClientError as error:

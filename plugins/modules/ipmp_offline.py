@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 moves:
-  description: The addresses that moved. In check mode, those that would leave the interface.
+  description: The addresses that moved, or would move in check mode.
   returned: always
   type: list
   elements: dict
@@ -61,6 +61,22 @@ moves:
       description: The interface that it is on now, or null.
       type: str
   sample: [{address: 192.0.2.11, from: eth1, to: eth2}]
+busy_with:
+  description: The transaction that has to be confirmed or rolled back first.
+  returned: when another transaction is open
+  type: str
+refusals:
+  description: Who refuses, and why.
+  returned: when refused
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: The resource that is in use.
+      type: str
+    information:
+      description: What it is used for.
+      type: str
 reason:
   description: Why the module failed; V(refused), V(busy) or V(timeout).
   returned: when one of these applies
@@ -72,33 +88,13 @@ from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
 
 
-def forecast(module: AnsibleModule, daemon: client.Client) -> dict:
-    """Check mode: the daemon's verdict and moves for this interface, as far as status and query tell them."""
-    name, wanted = module.params["interface"], module.params["state"]
-    status = daemon.call("status")
-    interface = next((i for i in status["interfaces"] if i["name"] == name), None)
-    if interface is None:
-        raise client.DaemonError("unknown", "unknown-interface", f"there is no interface {name} in any group", {})
-    if interface["group"] is None:
-        raise client.DaemonError("state", "not-grouped", f"{name} is in no group", {})
-    if ("OFFLINE" in interface["flags"]) == (wanted == "offline"):
-        return answer.moved(module, False, [])
-    if wanted == "online":
-        return answer.moved(module, True, [])
-    group = next(g for g in status["groups"] if g["name"] == interface["group"])
-    if not set(group["active"] + group["inactive"]) - {name}:
-        raise client.DaemonError(
-            "refused", "min-redundancy", f"{name} is the last working member of {group['name']}", {}
-        )
-    moves = daemon.call("detach-query", component=name, hardware="none", consumers=False)["moves"]
-    return answer.moved(module, True, moves)
-
-
 def switch(module: AnsibleModule, daemon: client.Client) -> dict:
-    """Takes it offline or online."""
-    name = module.params["interface"]
+    """Takes it offline or online; in check mode the daemon says what that would do."""
+    name, offline = module.params["interface"], module.params["state"] == "offline"
     try:
-        if module.params["state"] == "offline":
+        if module.check_mode:
+            done = daemon.call("offline-query", interface=name, online=not offline)
+        elif offline:
             done = daemon.call("offline", interface=name)
         else:
             done = daemon.call("undo-offline", interface=name, wait_timeout=module.params["wait_timeout"])
@@ -119,8 +115,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     answer.need_root(module)
+    answer.check_seconds(module)
     try:
-        result = (forecast if module.check_mode else switch)(module, client.Client())
+        result = switch(module, client.Client())
     except client.ClientError as error:
         answer.fail(module, error)
     module.exit_json(**result)

@@ -110,12 +110,13 @@ watched:
       type: int
   sample: [{address: 192.0.2.11, sent: 312, answered: 312, longest_gap: 0}]
 reason:
-  description: V(verify) when something did not answer.
-  returned: on failure
+  description: Why the module failed, V(verify).
+  returned: when something did not answer
   type: str
 """
 
 import concurrent.futures
+import ipaddress
 import os
 import socket
 import time
@@ -168,6 +169,24 @@ def silent(addresses: list, ports: list, wait: float) -> list:
         return [text for text, answer in asked if not answer.result()]
 
 
+def wrong(params: dict) -> str:
+    """One sentence about a value that cannot be meant, or an empty one."""
+    for address in params["addresses"]:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            return f"addresses: '{address}' is no IP address; give addresses without prefix length"
+    for port in params["ports"]:
+        if not 0 < port < 65536:
+            return f"ports: {port} is no TCP port; give numbers from 1 to 65535"
+    for name, least in (("wait_timeout", 0), ("interval", 1), ("watch_timeout", 1)):
+        if params[name] < least:
+            return f"{name} is {params[name]}; give a number from {least} on"
+    if params["watch"] is not None and params["state"] == "watched":
+        return "watch: with state=watched a new one begins; leave it out"
+    return ""
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -182,6 +201,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    problem = wrong(params)
+    if problem:
+        module.fail_json(msg=problem, silent=[])
     try:
         for family in sorted({echoes.family_of(address) for address in params["addresses"]}):
             echoes.open_socket(family).close()

@@ -11,6 +11,7 @@ Until a boot the members that the role has named count as well.
 from __future__ import annotations
 
 import os
+import re
 from typing import List, Optional, Sequence, Set
 
 from .places import Place
@@ -19,6 +20,7 @@ MANAGERS = ("NetworkManager", "systemd-networkd", "ifupdown")
 GENERATOR = "etc/systemd/system-generators/ipmp-members"
 NAMED = "run/ipmp/members"
 KEPT = "run/ipmp/kept-off"
+_NAME = re.compile(r"""[^\s/:;,"'\[\]*?]{1,15}\Z""")
 DROP_INS = ("run/NetworkManager/conf.d/50-ipmp.conf", "run/systemd/network/00-ipmp.network", "run/ipmp/ifupdown")
 
 _SCRIPT = """\
@@ -86,8 +88,12 @@ def generator(root: str, managers: Sequence[str]) -> Place:
 def named(root: str, members: Sequence[str]) -> Optional[Place]:
     """What has to be written for these members to be kept off from now on; None if they are, and no others.
 
-    Those of hostname files that the role does not speak of are the files' business.
+    Those of hostname files that the role does not speak of are the files' business. ValueError where no interface can
+    have such a name: it would be more than a name in the managers' files.
     """
+    for name in members:
+        if not _NAME.match(name) or name in (".", ".."):
+            raise ValueError(f"members: no interface can have the name '{name}'; use 1 to 15 characters")
     asked, kept = _words(root, NAMED), _words(root, KEPT)
     if set(members) <= kept and asked <= set(members):
         return None

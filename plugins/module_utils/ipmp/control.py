@@ -26,7 +26,9 @@ from .arguments import Denial
 
 PROTOCOL = 1
 PROTOCOLS = (1,)  # ours and, when there is one, the one before
-READ_OPS = frozenset(("ping", "status", "plan", "components", "detach-query", "transactions", "events"))
+READ_OPS = frozenset(
+    ("ping", "status", "plan", "offline-query", "components", "detach-query", "attach-query", "transactions", "events")
+)
 
 MAX_LINE = 4 << 20  # bytes of one request
 MAX_CONNECTIONS = 64

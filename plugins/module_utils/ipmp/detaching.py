@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
-from . import detach, rerouting, rtnl
+from . import detach, rerouting, rtnl, whole
 from . import loop as loops
 from .arguments import Args, Denial, number
 from .consumers import Asked
@@ -88,7 +88,7 @@ class Detaching:
             failed={nic.name: nic.health.failed for nic in nics},
             offline=[nic.name for nic in nics if nic.offline],
             held_back=[nic.name for nic in self.runtime.grouped() if nic.held_back],
-            snapshot=_snapshot(),
+            snapshot=self._snapshot([nic.name for nic in nics]),
             consumers=asked.taken,
         )
         self.transactions.begin(transaction)
@@ -110,14 +110,13 @@ class Detaching:
         if failures:
             self.transactions.undo("; ".join(failures), lambda answer: self._failed(failures, answer))
             return
-        messages = [*notes, *(f"{ip} is lost: no interface can take it" for ip in transaction.lost)]
         self.reply.ok(
             {
                 "transaction": transaction.transaction,
                 "component": transaction.card,
                 "moves": transaction.moves,
                 "lost": transaction.lost,
-                "messages": messages,
+                "messages": messages_of(notes, transaction.lost),
                 "deadline": PREPARED,
             }
         )
@@ -146,8 +145,7 @@ class Detaching:
             nic.leaving, nic.detached, nic.offline = False, True, False
         failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
         for nic in nics:
-            nic.mtu_before = nic.mtu_before or nic.mtu
-            failures += self.daemon.membership.unplumb(nic)
+            failures += self.daemon.membership.unplumb(self.runtime, nic)
         if late:  # an IPv6 gateway is refused as long as the prefix it is in leads through the old NIC
             late = rerouting.move(transaction.routes)
             failures += [] if transaction.force else late
@@ -176,12 +174,23 @@ class Detaching:
                 targets[nic.name] = choice[0]
         return rerouting.planned(transaction.snapshot, targets, self.runtime.hosting)
 
+    def _snapshot(self, leaving: List[str]) -> Dict[str, Any]:
+        try:
+            return whole.snapshot(self.daemon, leaving)
+        except rtnl.LibraryMissing as error:
+            raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error
+
     def _failed(self, failures: List[str], answer: Dict[str, Any]) -> None:
         self.reply.error(
             "verify" if answer["differences"] else "internal",
             f"a step failed and everything was put back: {'; '.join(failures)}",
             differences=answer["differences"],
         )
+
+
+def messages_of(notes: Sequence[str], lost: Sequence[str]) -> List[str]:
+    """What there is to say of a detach that is done, or of one that is allowed."""
+    return [*notes, *(f"{ip} is lost: no interface can take it" for ip in lost)]
 
 
 def resources_of(meant: Meant, verdict: detach.Verdict) -> List[str]:
@@ -191,10 +200,3 @@ def resources_of(meant: Meant, verdict: detach.Verdict) -> List[str]:
     if meant.about.hardware in ("pci", "slot"):
         found += [f"pci/{function}" for function in meant.about.functions]
     return found
-
-
-def _snapshot() -> Dict[str, Any]:
-    try:
-        return rtnl.snapshot()
-    except rtnl.LibraryMissing as error:
-        raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error

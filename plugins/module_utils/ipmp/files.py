@@ -188,7 +188,7 @@ def _kind(address: Address) -> str:
 
 
 def _gateway_warnings(group: Group) -> Iterator[str]:
-    networks = {a.network for i in group.interfaces for a in i.addresses}
+    networks = {a.network for i in group.interfaces for a in i.addresses if a.family == 4 or (a.up and not a.test)}
     for gateway in dict.fromkeys([*group.gateways, *(r.via for r in group.routes)]):
         ip = ipaddress.ip_address(gateway)
         if not ip.is_link_local and not any(ip in network for network in networks):

@@ -154,7 +154,8 @@ def default_broadcast(ip: str, prefixlen: int) -> Optional[str]:
 def address_problem(ip: str, prefixlen: int) -> Optional[str]:
     """Why no interface of a host can have that address, as a sentence, or None."""
     address = ipaddress.ip_interface(f"{ip}/{prefixlen}")
-    if address.is_multicast or address.is_loopback or address.is_unspecified or ip == "255.255.255.255":
+    alone = address.ip  # with a prefix length, :: and ::1 do not count as what they are
+    if alone.is_multicast or alone.is_loopback or alone.is_unspecified or ip == "255.255.255.255":
         return f"{ip} is not an address that a host can have on a network; write a unicast address"
     if address.version == 6 and address.is_link_local:
         return (

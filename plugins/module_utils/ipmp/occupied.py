@@ -25,8 +25,9 @@ Taken = Dict[str, str]  # address -> MAC of whoever has it
 class Occupied:
     """Calls ``tell`` once; with nothing where nobody objects, or nobody can be asked since no link is up."""
 
-    def __init__(self, daemon: Daemon, nics: List[Nic], tell: Callable[[Taken], None]) -> None:
-        self.daemon, self._tell = daemon, tell
+    def __init__(self, daemon: Daemon, nics: List[Nic], tell: Callable[[Taken], None], *, raising: bool = True) -> None:
+        """raising: a NIC that has to ask itself, because no other can, is brought up for it."""
+        self.daemon, self._tell, self._raising = daemon, tell, raising
         self._raised: List[int] = []  # links that were down before
         self._checks: List[DuplicateCheck] = []
         self._until = loops.now() + CARRIER_WAIT
@@ -38,7 +39,7 @@ class Occupied:
         working = [n for n in members if n not in leavers and n.usable and n.health.link]
         if working:
             return working[0]
-        return nic if nic.present and self._addresses(nic.name) else None
+        return nic if self._raising and nic.present and self._addresses(nic.name) else None
 
     def _addresses(self, name: str) -> List[str]:
         interface = self.daemon.runtime.interface(name)

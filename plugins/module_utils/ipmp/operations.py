@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from typing import Any, Callable, Dict, FrozenSet, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
-from . import plan
+from . import forecast, plan
 from .admission import Admission
 from .arguments import Args, Denial, number, step, text, texts
+from .arrivals import Arrivals
 from .control import Reply
 from .daemon import Daemon
 from .files import read_config
 from .inquiry import must_know_files
 from .model import Config, ConfigError
-from .placement import moves
+from .placement import Hosting, moves
 from .reconfiguration import Reconfiguration
 from .runtime import Nic, Runtime
 from .status import PROTOCOL, VERSION, status, warnings
@@ -32,6 +32,7 @@ class Operations:
     def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
         self.daemon, self.transactions = daemon, transactions
         self.reconfiguration = Reconfiguration(daemon, transactions, self.reread)
+        self.arrivals = Arrivals(daemon)
         self._table: Dict[str, Callable[[Args, Reply], None]] = {
             "ping": self._ping,
             "status": self._status,
@@ -39,6 +40,7 @@ class Operations:
             "apply": self._apply,
             "offline": self._offline,
             "undo-offline": self._undo_offline,
+            "offline-query": self._offline_query,
             "events": lambda _args, reply: daemon.publisher.listen(reply.stream()),
             "probes": lambda _args, reply: daemon.probe_streams.listen(reply.stream()),
             "release": self._release,
@@ -82,24 +84,27 @@ class Operations:
 
     def _plan(self, args: Args, reply: Reply) -> None:
         config = read_config(self.daemon.root, texts(args, "files"))
+        self._room_for_old_settings(config)
         self._admit(config, lambda: reply.ok(self._planned(config)), reply)
 
     def _planned(self, config: Config) -> Dict[str, Any]:
-        trial = copy.deepcopy(self.runtime)
-        trial.files_error = None
-        self.daemon.adopt(trial, config)
-        for nic in trial.nics.values():
-            link = self.daemon.kernel.links.get(nic.name)
-            nic.present, nic.ifindex = link is not None, link.ifindex if link is not None else 0
+        trial = forecast.configured(self.daemon, config)
         after = trial.placed()
         steps = plan.steps(
             self.daemon.kernel.observe(self.daemon.record), plan.wanted(trial.views(after), trial.ungrouped())
         )
+        found = ["put what the files say into force"] if forecast.differs(self.runtime, config) else []
+        found += [plan.describe(s) for s in steps if not isinstance(s, plan.AwaitAddresses)]
         return {
-            "moves": [m.as_dict() for m in moves(self.runtime.hosting, after)],
-            "operations": [plan.describe(s) for s in steps if not isinstance(s, plan.AwaitAddresses)],
+            "moves": self._moved(self.runtime.located(self.runtime.hosting), trial.located(after)),
+            "operations": found,
             "warnings": warnings(trial),
+            "busy": self.transactions.in_the_way(),
         }
+
+    @staticmethod
+    def _moved(before: Hosting, after: Hosting) -> List[Dict[str, Optional[str]]]:
+        return [m.as_dict() for m in moves(before, after)]
 
     # -- changing
 
@@ -160,16 +165,23 @@ class Operations:
         return frozenset(self.daemon.kernel.holders(plan.owned(config), frozenset(self.daemon.kernel.links)))
 
     def _in_force(self, config: Config, transaction: Optional[str], seconds: float, reply: Reply) -> None:
-        before = dict(self.runtime.hosting)
+        before, differed = self.runtime.located(self.runtime.hosting), forecast.differs(self.runtime, config)
         done = self.daemon.reconfigure(config)
+        patience = min(seconds, LINK_WAIT)
+
+        def late() -> List[str]:
+            """Who is not fit yet, and may be as soon as its link is up and its path is proved."""
+            members = [nic for nic in self.runtime.grouped() if nic.plumbed]
+            return [nic.name for nic in members if not nic.health.link or nic.health.waiting]
 
         def tell(_held: bool) -> None:
             self.daemon.log("info", "the configuration is in force" + ("" if done.changed else ", as it was before"))
+            unfit = [f"{n} is not fit after {patience:g} s: {self.runtime.nics[n].reason}" for n in late()]
             reply.ok(
                 {
-                    "changed": done.changed,
-                    "moves": [m.as_dict() for m in moves(before, self.runtime.hosting)],
-                    "warnings": warnings(self.runtime),
+                    "changed": done.changed or differed,
+                    "moves": self._moved(before, self.runtime.located(self.runtime.hosting)),
+                    "warnings": [*warnings(self.runtime), *unfit],
                     "transaction": transaction,
                 }
             )
@@ -177,8 +189,7 @@ class Operations:
         if done.failures:
             reply.error("internal", "; ".join(done.failures))
             return
-        members = [nic for nic in self.runtime.grouped() if nic.plumbed]
-        self.daemon.wait(min(seconds, LINK_WAIT), lambda: all(nic.health.link for nic in members), tell)
+        self.daemon.wait(patience, lambda: not late(), tell)
 
     def _room_for_old_settings(self, config: Config) -> None:
         if all(self.runtime.config.group_of(i.name) for g in config.groups for i in g.interfaces):
@@ -206,8 +217,46 @@ class Operations:
                     )
 
     def _offline(self, args: Args, reply: Reply) -> None:
+        nic = self._may_switch(args, offline=True)
+        self.runtime.switch(nic, offline=True)
+        done = self.daemon.settle(f"{nic.name} is taken offline")
+        self.daemon.log("info", f"{nic.name} is offline")
+        reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
+
+    def _undo_offline(self, args: Args, reply: Reply) -> None:
+        nic, seconds = self._may_switch(args, offline=False), number(args, "wait_timeout", 0.0)
+        before = dict(self.runtime.hosting)
+        self.runtime.switch(nic, offline=False)
+        self.daemon.settle(f"{nic.name} is brought online")
+        self.daemon.log("info", f"{nic.name} is online")
+
+        def tell(_held: bool) -> None:
+            reply.ok({"changed": True, "moves": self._moved(before, self.runtime.hosting)})
+
+        self.daemon.wait(seconds, lambda: not nic.health.waiting, tell)
+
+    def _offline_query(self, args: Args, reply: Reply) -> None:
+        """What ``offline`` or, with ``online``, ``undo-offline`` would do."""
+        offline = not args.get("online")
+        nic = self._may_switch(args, offline=offline)
+        after = forecast.switched(self.runtime, nic.name, offline=offline)
+        reply.ok({"changed": True, "moves": self._moved(self.runtime.hosting, after)})
+
+    def _may_switch(self, args: Args, *, offline: bool) -> Nic:
+        """The member that is meant; Denial where it is so already, or cannot be."""
         nic = self._member(args)
         self.transactions.must_be_idle()
+        if not offline:
+            if nic.twin:
+                raise Denial(
+                    "state",
+                    f"cannot undo-offline {nic.name}: interface has duplicate hardware address {nic.mac}; "
+                    "give it one of its own first",
+                    "hwaddr-dup",
+                )
+            if not nic.offline:
+                raise Denial("state", f"{nic.name} is not offline", "not-offline")
+            return nic
         if nic.offline:
             raise Denial("state", f"{nic.name} is already offline", "already-offline")
         group = self.runtime.config.group_of(nic.name)
@@ -221,30 +270,7 @@ class Operations:
                 "min-redundancy",
                 refusals=[],
             )
-        nic.offline, nic.held_back = True, False
-        done = self.daemon.settle(f"{nic.name} is taken offline")
-        self.daemon.log("info", f"{nic.name} is offline")
-        reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
-
-    def _undo_offline(self, args: Args, reply: Reply) -> None:
-        nic = self._member(args)
-        self.transactions.must_be_idle()
-        if nic.twin:
-            raise Denial(
-                "state",
-                f"cannot undo-offline {nic.name}: interface has duplicate hardware address {nic.mac}; "
-                "give it one of its own first",
-                "hwaddr-dup",
-            )
-        if not nic.offline:
-            raise Denial("state", f"{nic.name} is not offline", "not-offline")
-        interface = self.runtime.interface(nic.name)
-        nic.offline = False
-        if interface is not None and not nic.standby:
-            self.runtime.wishes.update({a.ip: nic.name for a in interface.data_addresses})  # OFF-7, FB-4
-        done = self.daemon.settle(f"{nic.name} is brought online")
-        self.daemon.log("info", f"{nic.name} is online")
-        reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
+        return nic
 
     def _release(self, _args: Args, reply: Reply) -> None:
         self.transactions.must_be_idle()

@@ -249,12 +249,18 @@ class _Builder:
         for address in data:
             source.setdefault(address.network, address.ip)
         out = active(view.members, view.hosting)
+
+        def reachable(via: str) -> bool:
+            """The kernel takes an IPv6 gateway only where a prefix leads to it; that it does not is warned of."""
+            ip = ipaddress.ip_address(via)
+            return family == 4 or ip.is_link_local or any(ip in network for network in source)
+
         ways: List[Tuple[str, Tuple[str, ...], str]] = [(str(n), (), src) for n, src in source.items()]
-        gateways = tuple(g for g in view.group.gateways if family_of(g) == family)
+        gateways = tuple(g for g in view.group.gateways if family_of(g) == family and reachable(g))
         if gateways:
             ways.append(("0.0.0.0/0" if family == 4 else "::/0", gateways, _source_for(gateways[0], data)))
         for route in view.group.routes:
-            if route.family == family:
+            if route.family == family and reachable(route.via):
                 ways.append((route.to, (route.via,), _source_for(route.via, data)))
         for dst, via, src in ways:
             if out:
@@ -361,8 +367,11 @@ def steps(observed: Observed, target: Wanted, *, hurried: bool = False) -> List[
     plan += [DelAddress(h) for h in leaving]
     emptied = {h.nic for h in leaving if family_of(h.ip) == 4} - _with_ipv4(observed, target, leaving)
     emptied |= {h.nic for h in turned if family_of(h.ip) == 4}
+    stripped = {(h.nic, h.ip) for h in leaving if family_of(h.ip) == 6}  # their routes there lose the source
     plan += [
-        SetRoute(k, r) for k, r in sorted(target.routes.items(), key=_route_order) if k.family == 4 and r.nic in emptied
+        SetRoute(k, r)
+        for k, r in sorted(target.routes.items(), key=_route_order)
+        if (k.family == 4 and r.nic in emptied) or (r.nic, r.src) in stripped
     ]
     plan += [DelRoute(k, r) for k, r in sorted(observed.routes.items()) if k not in target.routes]
     plan += [DelNexthop(i) for i in sorted(observed.nexthop_groups) if i not in groups]

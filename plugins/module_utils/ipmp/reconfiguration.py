@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
-from . import detach
+from . import detach, whole
 from . import loop as loops
 from .arguments import Args, Denial
 from .attaching import Attaching
 from .consumers import Asked
 from .control import Reply
 from .daemon import Daemon
-from .detaching import Detaching, resources_of
+from .detaching import Detaching, messages_of, resources_of
 from .inquiry import Inquiry, Meant, shown
+from .model import ConfigError
 from .occupied import Occupied, Taken
+from .runtime import occupied
 from .transactions import Transactions
 
 Told = Callable[[Optional[str]], None]  # None: done; a sentence: why not
@@ -42,6 +44,8 @@ class Reconfiguration:
             "detach-prepare": self._prepare,
             "detach-commit": self._commit,
             "attach": self._attach,
+            "verify": self._verify,
+            "attach-query": self._attach_query,
         }
 
     def _components(self, _args: Args, reply: Reply) -> None:
@@ -54,18 +58,26 @@ class Reconfiguration:
         notes: List[str] = []
         if not meant.detached:
             verdict, notes = self.inquiry.verdict(meant, args), self.inquiry.notes(meant)
-        consumers = self.transactions.consumers
+        consumers, busy = self.transactions.consumers, self.transactions.in_the_way()
         if meant.detached or reply.uid != 0 or args.get("consumers") is False:
-            self._answer(reply, meant, verdict, force, notes)
+            self._answer(reply, meant, verdict, force, notes, busy)
             return
 
         def asked(answer: Asked) -> None:
             combined = replace(verdict, objections=(*verdict.objections, *answer.objections))
-            self._answer(reply, meant, combined, force, notes)
+            self._answer(reply, meant, combined, force, notes, busy)
 
         consumers.ask(resources_of(meant, verdict), force, asked)
 
-    def _answer(self, reply: Reply, meant: Meant, verdict: detach.Verdict, force: bool, notes: List[str]) -> None:
+    def _answer(
+        self,
+        reply: Reply,
+        meant: Meant,
+        verdict: detach.Verdict,
+        force: bool,
+        notes: List[str],
+        busy: Optional[Dict[str, Any]],
+    ) -> None:
         allowed = verdict.allowed(force)
         reply.ok(
             {
@@ -75,7 +87,9 @@ class Reconfiguration:
                 "moves": [m.as_dict() for m in verdict.moves],
                 "lost": list(verdict.lost),
                 "warnings": [*verdict.hard, *verdict.reasons, *(notes if allowed else ())],
+                "messages": messages_of(notes, verdict.lost),
                 "state": meant.state,
+                "busy": busy,
                 "wait_timeout": self.attaching.patience(meant.nics),
             }
         )
@@ -96,6 +110,10 @@ class Reconfiguration:
                 self.transactions.end(transaction, "confirmed")
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
 
+    def _verify(self, args: Args, reply: Reply) -> None:
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        reply.ok({"differences": whole.unlike_a_boot(self.daemon, [nic.name for nic in meant.nics])})
+
     def _attach(self, args: Args, reply: Reply) -> None:
         """What the files say now decides (ATT-4). Then the link is asked, for another host may have taken the addresses
         while the component was out (T104).
@@ -106,9 +124,9 @@ class Reconfiguration:
 
         def ask(problem: Optional[str]) -> None:
             if problem is not None:
-                raise Denial("invalid", f"{problem}; {name} is left as it is until that is mended")
+                raise self._not_understood(problem, name)
             self.transactions.must_be_idle()  # a detach may have begun meanwhile
-            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached]
+            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached or nic.asking]
             Occupied(self.daemon, out, lambda taken: self._unless_denied(reply, lambda: asked(taken)))
 
         def asked(taken: Taken) -> None:
@@ -117,6 +135,28 @@ class Reconfiguration:
             self.attaching.attach(args, reply, before)
 
         self._reread(lambda problem: self._unless_denied(reply, lambda: ask(problem)))
+
+    def _attach_query(self, args: Args, reply: Reply) -> None:
+        """What ``attach`` would do; where only the component itself could ask the link, nobody asks."""
+        self.transactions.must_be_idle()
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        try:
+            answer = self.attaching.query(args)
+        except ConfigError as error:
+            raise self._not_understood(str(error), meant.about.name) from error
+
+        def told(taken: Taken) -> None:
+            if taken:
+                denial = self._occupied(meant.about.name, taken)
+                reply.error(denial.kind, denial.message, denial.code, **denial.details)
+            else:
+                reply.ok(answer)
+
+        Occupied(self.daemon, [nic for nic in meant.nics if nic.detached], told, raising=False)
+
+    @staticmethod
+    def _not_understood(problem: str, name: str) -> Denial:
+        return Denial("invalid", f"{problem}; {name} is left as it is until that is mended")
 
     @staticmethod
     def _unless_denied(reply: Reply, do: Callable[[], None]) -> None:
@@ -129,7 +169,7 @@ class Reconfiguration:
 
     @staticmethod
     def _occupied(name: str, taken: Taken) -> Denial:
-        reasons = "; ".join(f"address {ip} is in use by {mac} on the same link" for ip, mac in sorted(taken.items()))
+        reasons = occupied(taken)
         way_out = f"take it off that host, or out of the hostname files here, then attach {name} again"
         rows = [
             {"resource": f"SUNW_ip/{ip}", "information": f"{ip} in use by {mac}"} for ip, mac in sorted(taken.items())

@@ -15,7 +15,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tupl
 
 from . import placement
 from .health import Health
-from .model import Config, Group, Interface
+from .model import Address, Config, Group, Interface
 from .placement import Member
 from .plan import View
 from .probing import Instance
@@ -35,11 +35,12 @@ class Nic:
     mac: str = ""
     mtu: int = 0
     joined: bool = False  # its link and settings have been made those of a member
-    mtu_before: int = 0  # what the MTU was when it joined
     offline: bool = False  # if_mpadm -d
     detached: bool = False  # taken out by a transaction, comes back by attach only
     leaving: bool = False  # a detach is moving its addresses away
     trusted: bool = False  # a rollback in need: it worked before, so its link alone is proof
+    asking: bool = False  # it has just come, and whether its addresses are free is not known yet
+    taken: Dict[str, str] = field(default_factory=dict)  # while asking: those that another host has, and its MAC
     removed: bool = False  # it was there and has left without a detach; there is a record of it
     held_back: bool = False  # repaired under FAILBACK=no and not used since
     twin: bool = False  # its hardware address is that of another member (CHK-2)
@@ -54,7 +55,7 @@ class Nic:
     @property
     def plumbed(self) -> bool:
         """Could hold addresses."""
-        return self.attached and not self.offline and not self.twin
+        return self.attached and not self.offline and not self.twin and not self.asking
 
     @property
     def usable(self) -> bool:
@@ -84,7 +85,7 @@ class Nic:
             return "absent"
         if self.offline or self.twin:
             return "offline"
-        if self.health.failed:
+        if self.health.failed or self.taken:
             return "failed"
         return "unknown" if self.probe == "unknown" else "ok"
 
@@ -109,7 +110,14 @@ class Nic:
             return "taken offline by the administrator"
         if self.twin:
             return f"its hardware address {self.mac} is that of another interface of the group"
+        if self.taken:
+            return f"{occupied(self.taken)}; it is asked again, and used when they are free"
         return self.health.reason if self.health.failed else ""
+
+
+def occupied(taken: Mapping[str, str]) -> str:
+    """A sentence about addresses that other hosts have."""
+    return "; ".join(f"address {ip} is in use by {mac} on the same link" for ip, mac in sorted(taken.items()))
 
 
 class Runtime:
@@ -125,6 +133,9 @@ class Runtime:
         self.files_error: Optional[str] = None  # the files on disk are wrong and not in force
         self.suspended = False  # since we started with wrong files: nothing is known to be superfluous
         self.missing: FrozenSet[str] = frozenset()  # NICs that were not there at boot, as long as that is not said
+        self.filtered: Dict[str, str] = {}  # NICs whose probes a packet filter stops: a sentence
+        self.mtus: Dict[str, int] = {}  # NIC -> its MTU from before ours
+        self.up_before: Dict[str, bool] = {}  # NIC -> was its link up before it was ours
         self.replaced: Dict[str, str] = {}  # NICs that are another card than before: a sentence, until an attach
 
     def adopt(self, config: Config, now: float) -> None:
@@ -169,6 +180,16 @@ class Runtime:
             own = interface is not None and any(a.up and not a.deprecated for a in interface.test_addresses)
             nic.held_back = not own and nic.name not in self.hosting.values()
 
+    def switch(self, nic: Nic, *, offline: bool) -> None:
+        """The administrator takes a member out of use, or back: then its addresses come home (OFF-7, FB-4)."""
+        nic.offline = offline
+        if offline:
+            nic.held_back = False
+            return
+        interface = self.interface(nic.name)
+        if interface is not None and not nic.standby:
+            self.wishes.update({a.ip: nic.name for a in interface.data_addresses})
+
     def mark_twins(self) -> None:
         """Of the members with one hardware address all but one are out of use (CHK-2): those that were, or do less."""
         hosts = frozenset(self.hosting.values())
@@ -209,6 +230,21 @@ class Runtime:
             result.update(placement.place(group, members, self.hosted(group), self.config.failback(group), self.wishes))
         return result
 
+    def located(self, hosting: Mapping[str, Optional[str]]) -> Dict[str, Optional[str]]:
+        """Every address that the files want up, test addresses and those of ungrouped NICs included -> where it is."""
+        result: Dict[str, Optional[str]] = {}
+        for group in self.config.groups:
+            result.update({a.ip: hosting.get(a.ip) for _owner, a in group.data_addresses if a.up})
+            for interface in group.interfaces:
+                result.update(self._fixed(interface, interface.test_addresses))
+        for interface in self.config.ungrouped:
+            result.update(self._fixed(interface, interface.addresses))
+        return result
+
+    def _fixed(self, interface: Interface, addresses: Tuple[Address, ...]) -> Dict[str, Optional[str]]:
+        place = interface.name if self.nics[interface.name].plumbed else None
+        return {a.ip: place for a in addresses if a.up}
+
     def views(self, hosting: Mapping[str, Optional[str]], without: Tuple[str, ...] = ()) -> List[View]:
         """What plan needs, for a hosting."""
         result = []
@@ -242,14 +278,16 @@ class Runtime:
             "wishes": self.wishes,
             "hosting": self.hosting,
             "missing": sorted(self.missing),
+            "mtus": self.mtus,
+            "up_before": self.up_before,
             "replaced": self.replaced,
             "nics": {
                 nic.name: {
                     "offline": nic.offline,
                     "detached": nic.detached,
+                    "asking": nic.asking,
                     "held_back": nic.held_back,
                     "joined": nic.joined,
-                    "mtu_before": nic.mtu_before,
                     "ifindex": nic.ifindex,
                     "mac": nic.mac,
                     "since": nic.since,
@@ -264,6 +302,8 @@ class Runtime:
         self.signatures.update({g: s for g, s in saved.get("signatures", {}).items() if g in self.signatures})
         self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
         self.missing = frozenset(saved.get("missing", ()))
+        self.mtus = {str(name): int(mtu) for name, mtu in saved.get("mtus", {}).items()}
+        self.up_before = {str(name): bool(up) for name, up in saved.get("up_before", {}).items()}
         self.replaced = {n: str(text) for n, text in saved.get("replaced", {}).items() if n in self.nics}
         # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
         declared = self._declared()
@@ -278,7 +318,7 @@ class Runtime:
                 nic.health = Health(**health)  # what a newer daemon wrote beside it is not for us
             if nic.group:
                 nic.offline, nic.held_back = bool(known.get("offline")), bool(known.get("held_back"))
+            nic.asking = bool(known.get("asking"))
             nic.detached, nic.joined = bool(known.get("detached")), bool(known.get("joined"))
             nic.ifindex = int(known.get("ifindex", 0))
-            nic.mtu_before = int(known.get("mtu_before", 0))
             nic.mac, nic.since = str(known.get("mac", "")), float(known.get("since", 0.0))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 
 from . import loop as loops
@@ -85,13 +86,14 @@ class Transactions:
     def operations(self) -> Dict[str, Callable[[Args, Reply], None]]:
         """Their part of the control protocol."""
         return {
-            "detach-confirm": self._confirm,
-            "detach-rollback": self._rollback,
+            "detach-confirm": partial(self._confirm, kind="detach"),
+            "detach-rollback": partial(self._rollback, kind="detach"),
             "detach-extend": self._extend,
             "transactions": self._list,
             "apply-prepare": self._apply_prepare,
-            "apply-confirm": self._confirm,
-            "apply-rollback": self._rollback,
+            "apply-confirm": partial(self._confirm, kind="apply"),
+            "apply-rollback": partial(self._rollback, kind="apply"),
+            "end-query": self._end_query,
         }
 
     @property
@@ -102,6 +104,14 @@ class Transactions:
     def shown(self) -> Optional[Dict[str, Any]]:
         """The open transaction for status."""
         return self.open.shown() if self.open else None
+
+    def in_the_way(self) -> Optional[Dict[str, Any]]:
+        """``message`` and ``transaction`` of what everybody else has to wait for, or None."""
+        try:
+            self.must_be_idle()
+        except Denial as denial:
+            return {"message": denial.message, **denial.details}
+        return None
 
     def must_be_idle(self) -> None:
         """Everything that changes hosting on request waits for the open transaction (one a host)."""
@@ -161,17 +171,40 @@ class Transactions:
         except JournalError as error:
             self.daemon.log("err", f"{error}; what was detached before the reboot is not forgotten")
 
-    def _confirm(self, args: Args, reply: Reply) -> None:
-        name = text(args, "transaction")
+    def _confirm(self, args: Args, reply: Reply, kind: str) -> None:
+        transaction = self._to_confirm(text(args, "transaction"), kind)
+        if transaction is not None:
+            self.end(transaction, "confirmed")
+        reply.ok({"changed": transaction is not None, "state": "confirmed", "moves": []})
+
+    def _to_confirm(self, name: str, kind: str) -> Optional[Transaction]:
+        """The open transaction, None where it is confirmed already, or Denial."""
         if self.open is None or self.open.transaction != name:
             past = next((t for t in self.history if t["transaction"] == name), None)
             if past is not None and past["state"] == "confirmed":
-                reply.ok({"changed": False, "state": "confirmed", "moves": []})
-                return
+                return None
             reason = f": it was rolled back ({past['reason']})" if past else ""
             raise Denial("state", f"transaction {name} is not open{reason}", "no-transaction")
-        self.end(self.named(name, None), "confirmed")
-        reply.ok({"changed": True, "state": "confirmed", "moves": []})
+        return self.named(name, kind)
+
+    def _end_query(self, args: Args, reply: Reply) -> None:
+        """What confirming or rolling back would do: ``kind`` of the transaction, ``end``, ``transaction`` or null."""
+        kind, wanted = text(args, "kind"), args.get("transaction")
+        if text(args, "end") == "confirmed":
+            changed = self._to_confirm(text(args, "transaction"), kind) is not None
+            reply.ok({"changed": changed, "moves": [], "files": {}})
+            return
+        transaction = self._to_roll_back(wanted, kind)
+        if transaction is None:
+            reply.ok({"changed": False, "moves": [], "files": {}})
+        else:
+            back = self.undoing.forecast(transaction)
+            reply.ok({"changed": True, "moves": [m.as_dict() for m in back], "files": transaction.previous})
+
+    def _to_roll_back(self, wanted: Any, kind: str) -> Optional[Transaction]:
+        """The open transaction of that kind and, unless null, of that name."""
+        opened = self.open
+        return opened if opened and opened.kind == kind and wanted in (None, opened.transaction) else None
 
     def _extend(self, args: Args, reply: Reply) -> None:
         transaction = self.named(args.get("transaction"), None)
@@ -182,9 +215,8 @@ class Transactions:
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {left:.0f} s left from now on")
         reply.ok({"deadline": left})
 
-    def _rollback(self, args: Args, reply: Reply) -> None:
-        wanted = args.get("transaction")
-        if self.open is None or (wanted is not None and wanted != self.open.transaction):
+    def _rollback(self, args: Args, reply: Reply, kind: str) -> None:
+        if self._to_roll_back(args.get("transaction"), kind) is None:
             reply.ok({"changed": False, "rolled_back": False, "moves": [], "differences": []})
             return
         self.undo(str(args.get("reason") or "asked for"), lambda answer: self._undone(reply, answer))

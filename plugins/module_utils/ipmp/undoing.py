@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from . import health, rtnl
+from . import forecast, health, rtnl, sysctl, whole
 from . import loop as loops
 from .aside import aside
 from .daemon import Daemon
 from .files import locked, read_config, write_files
 from .hardware import put_back
 from .model import ConfigError
-from .placement import moves
+from .placement import Move, moves
 from .proofs import patience
 from .runtime import Nic, Runtime
 
@@ -59,11 +59,25 @@ class Undoing:
         transaction.reason = reason
         self.transactions.write(transaction, "rolling-back", may_fail=True)
         self.daemon.log("err", f"{transaction.kind} of {transaction.component} is rolled back: {reason}")
-        before = dict(self.runtime.hosting)
+        before = self._where(transaction)
         if transaction.handed_over and transaction.hardware != "none":
             self._hardware_back(transaction, before, in_need)
         else:
             self._bring_home(transaction, before, in_need)
+
+    def _where(self, transaction: Transaction) -> Hosting:
+        """The addresses that it is about: a configuration moves more than data addresses."""
+        hosting = dict(self.runtime.hosting)
+        return self.runtime.located(hosting) if transaction.kind == "apply" else hosting
+
+    def forecast(self, transaction: Transaction) -> Tuple[Move, ...]:
+        """What would move, if all goes well; ConfigError if the previous files are wrong."""
+        before = self._where(transaction)
+        if transaction.kind == "apply":
+            trial = forecast.configured(self.daemon, read_config(self.daemon.root, transaction.previous))
+            return moves(before, trial.located(trial.placed()))
+        home = {ip: n for ip, n in transaction.hosting.items() if n in transaction.interfaces}
+        return moves(before, {**before, **home})
 
     # -- hardware
 
@@ -104,6 +118,9 @@ class Undoing:
         if transaction.kind == "apply":
             self._put_files_back(transaction)
         nics = self.nics(transaction)
+        for name, settings in transaction.snapshot.get("settings", {}).items():  # a card that was out has lost them
+            for failure in sysctl.restore(name, settings):
+                self.daemon.log("err", failure)
         for nic in nics:
             if nic.detached:
                 nic.detached, nic.offline = False, nic.name in transaction.offline
@@ -137,7 +154,7 @@ class Undoing:
         differences: List[str] = [f"{name} is not there any more" for name in gone]
         if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
             rtnl.restore_foreign(transaction.snapshot, there)  # static routes that were moved among them
-            differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
+            differences += whole.changes(self.daemon, transaction.snapshot, transaction.interfaces)
         over = partial(self._over, transaction, before, differences)
         self.transactions.consumers.restored(transaction.consumers, transaction.force, over)
 
@@ -155,7 +172,7 @@ class Undoing:
         self.transactions.end(transaction, "rolled_back")
         for difference in differences:
             self.daemon.log("err", f"after the rollback: {difference}")
-        done = [m.as_dict() for m in moves(before, self.runtime.hosting)]
+        done = [m.as_dict() for m in moves(before, self._where(transaction))]
         self._answer({"changed": True, "rolled_back": True, "moves": done, "differences": differences})
 
     def _answer(self, answer: Dict[str, Any]) -> None:
@@ -171,7 +188,7 @@ class Undoing:
         try:
             with locked(self.daemon.root):
                 write_files(self.daemon.root, transaction.previous)
-            self.daemon.reconfigure(read_config(self.daemon.root))
+            self.daemon.reconfigure(read_config(self.daemon.root), going_back=True)
         except ConfigError as error:
             self.daemon.log("err", f"the previous files could not be put back: {error}")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a module in this process as Ansible would, and returns what it printed."""
+"""Runs a module in this process as Ansible would, and returns what it printed, if that is documented."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, Dict
 
 import pytest
 from ansible.module_utils import basic
+from documented import problems
 
 
 class Failed(AssertionError):
@@ -25,7 +26,7 @@ class Failed(AssertionError):
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, name: str, check: bool = False, diff: bool = False, **options: Any
+    monkeypatch: pytest.MonkeyPatch, name: str, /, check: bool = False, diff: bool = False, **options: Any
 ) -> Dict[str, Any]:
     """The result of the module; raises Failed when it failed."""
     arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
@@ -37,6 +38,7 @@ def run(
     with redirect_stdout(printed), pytest.raises(SystemExit):
         module.main()
     result: Dict[str, Any] = json.loads(printed.getvalue().strip().splitlines()[-1])
+    assert problems(name, options, result, diff=diff) == []
     if result.get("failed"):
         raise Failed(result)
     return result

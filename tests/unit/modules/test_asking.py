@@ -33,7 +33,9 @@ QUERY = {
     "moves": MOVES,
     "lost": [],
     "warnings": [],
+    "messages": [],
     "state": "attached",
+    "busy": None,
     "wait_timeout": 60.0,
 }
 PREPARED = {
@@ -195,6 +197,28 @@ def test_attached_puts_back_what_was_taken_out(root: str, monkeypatch: pytest.Mo
         assert run(monkeypatch, "ipmp_dr", component="eth1", state="attached")["changed"] is True
 
 
+def test_attached_with_something_otherwise_than_after_a_boot_fails_with_that(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "eth1: its MTU is 1300, not 1400"
+    answer = refuse("verify", differences=[told])
+    with serving(root, detach_query={**QUERY, "state": "detached"}, attach=answer):
+        with pytest.raises(Failed) as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1", state="attached")
+    assert (failure.value.result["reason"], failure.value.result["differences"]) == ("verify", [told])
+
+
+def test_an_attach_is_waited_for_as_long_as_the_daemon_says_or_the_task(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached = {"changed": True, "moves": [], "messages": []}
+    with serving(root, detach_query={**QUERY, "state": "detached", "wait_timeout": 137.0}, attach=attached) as bed:
+        run(monkeypatch, "ipmp_dr", component="eth1", state="attached")
+        run(monkeypatch, "ipmp_dr", component="eth1", state="attached", wait_timeout=5)
+        waits = [r["wait_timeout"] for r in bed.requests if r["op"] == "attach"]
+    assert waits == [137.0, 5]
+
+
 @pytest.mark.parametrize("name", ["ipmp_dr", "ipmp_offline", "ipmp_info"])
 def test_without_a_daemon_one_sentence_says_so(root: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     options = {"ipmp_dr": {"component": "eth1"}, "ipmp_offline": {"interface": "eth1", "state": "offline"}}
@@ -223,21 +247,51 @@ def test_what_is_so_already_changes_nothing(root: str, monkeypatch: pytest.Monke
 
 
 def test_the_last_working_member_is_refused_in_check_mode_too(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = {**STATUS["groups"][0], "inactive": [], "unusable": ["eth2"]}  # type: ignore[index]
-    with serving(root, status={**STATUS, "groups": [group]}):
-        with pytest.raises(Failed, match="last working member") as failure:
+    with serving(root, offline_query=refuse("refused", "min-redundancy", refusals=[])):
+        with pytest.raises(Failed, match="one sentence") as failure:
             run(monkeypatch, "ipmp_offline", interface="eth1", state="offline", check=True)
     assert failure.value.result["reason"] == "refused"
 
 
-def test_offline_in_check_mode_says_what_would_move_and_does_nothing(
-    root: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("state", ["offline", "online"])
+def test_in_check_mode_the_daemon_says_what_would_move_and_does_nothing(
+    root: str, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    with serving(root, status=STATUS, detach_query=QUERY) as bed:
-        result = run(monkeypatch, "ipmp_offline", interface="eth1", state="offline", check=True)
+    with serving(root, offline_query={"changed": True, "moves": MOVES}) as bed:
+        result = run(monkeypatch, "ipmp_offline", interface="eth1", state=state, check=True)
         assert (result["changed"], result["moves"]) == (True, MOVES)
-        assert run(monkeypatch, "ipmp_offline", interface="eth1", state="online", check=True)["changed"] is False
-        assert set(ops(bed)) == {"status", "detach-query"}
+        assert [(r["op"], r["online"]) for r in bed.requests] == [("offline-query", state == "online")]
+
+
+def test_what_waits_for_another_transaction_fails_in_check_mode_too(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = {"message": "transaction theirs is open", "transaction": "theirs"}
+    with serving(root, detach_query={**QUERY, "busy": busy}), pytest.raises(Failed, match="theirs is open") as failure:
+        run(monkeypatch, "ipmp_dr", component="eth1", check=True)
+    assert (failure.value.result["reason"], failure.value.result["busy_with"]) == ("busy", "theirs")
+
+
+@pytest.mark.parametrize("module", ["ipmp_dr", "ipmp_config"])
+@pytest.mark.parametrize("end", ["confirmed", "rolled_back"])
+def test_the_end_of_a_transaction_in_check_mode_is_the_daemons_answer(
+    root: str, monkeypatch: pytest.MonkeyPatch, module: str, end: str
+) -> None:
+    moves = MOVES if end == "rolled_back" else []
+    told = {"changed": True, "moves": moves, "files": {"/etc/hostname.eth1": "group lan\n"}}
+    with serving(root, end_query=told) as bed:
+        result = run(monkeypatch, module, check=True, diff=True, state=end, transaction="t1")
+        assert (result["changed"], result["moves"], result["transaction"]) == (True, moves, "t1")
+        kind = "detach" if module == "ipmp_dr" else "apply"
+        assert {"op": "end-query", "kind": kind, "end": end, "transaction": "t1"}.items() <= bed.requests[0].items()
+    if module == "ipmp_config":
+        assert result["files"] == ["/etc/hostname.eth1"]
+        assert result["diff"][0]["after"] == "group lan\n"
+
+
+def test_an_attach_that_is_late_says_what_has_moved_all_the_same(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(root, detach_query=QUERY, attach=refuse("timeout", moves=MOVES)), pytest.raises(Failed) as failure:
+        run(monkeypatch, "ipmp_dr", component="eth1", state="attached")
+    result = failure.value.result
+    assert (result["reason"], result["changed"], result["moves"]) == ("timeout", True, MOVES)
 
 
 def test_info_returns_what_was_gathered_and_versions(root: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,18 @@ def test_check_mode_plans_and_writes_nothing(root: Path) -> None:
     assert text(root) == OLD
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_with_another_transaction_open_nothing_is_written_and_check_mode_says_so(root: Path, check: bool) -> None:
+    busy = {"message": "transaction theirs is open", "transaction": "theirs"}
+    with serving(str(root), plan={**PLAN, "busy": busy}) as bed:
+        with pytest.raises(client.DaemonError, match="theirs is open"):
+            declare.Declaration(Module(check=check), wants(NEW)).result()
+        assert ops(bed) == ["plan"]
+    assert text(root) == OLD
+    with serving(str(root), plan={**NOTHING, "busy": busy}):
+        assert declare.Declaration(Module(check=check), wants(OLD)).result()["changed"] is False
+
+
 def test_what_the_daemon_finds_wrong_is_never_written(root: Path) -> None:
     with serving(str(root), plan=refuse("invalid")), pytest.raises(client.DaemonError):
         declare.Declaration(Module(), wants("nonsense")).result()
