@@ -56,6 +56,12 @@ options:
     type: str
     choices: [present, confirmed, rolled_back]
     default: present
+  confirm:
+    description:
+      - Whether the controller confirms the change within this task, over a new connection to the host. When it cannot,
+        the task fails, and the host puts everything back after O(confirm_timeout).
+    type: bool
+    default: false
   transaction:
     description: The transaction to confirm or to roll back, as an earlier task returned it.
     type: str
@@ -203,6 +209,7 @@ def main() -> None:
             "purge": {"type": "bool", "default": False},
             "defaults": {"type": "dict", "options": group_spec.DEFAULTS},
             "state": {"type": "str", "choices": ["present", "confirmed", "rolled_back"], "default": "present"},
+            "confirm": {"type": "bool", "default": False},
             "transaction": {"type": "str"},
             **declare.OPTIONS,
         },

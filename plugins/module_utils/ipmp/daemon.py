@@ -15,7 +15,7 @@ import os
 import time
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import health, nl, plan, reports
+from . import health, nl, plan, reports, static
 from . import loop as loops
 from .announce import Announcer
 from .announcing import Announcing
@@ -128,15 +128,17 @@ class Daemon:
         self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
         self.watching.look_around()
         self.settle("start")
+        self._stand_in()
         self._complain()
         self._poll()
         self.every(RECONCILE, self._reconcile)
         gc.collect()
         gc.freeze()
 
-    def reconfigure(self, config: Config) -> Settled:
-        """Put a configuration into force."""
+    def reconfigure(self, config: Config, *, going_back: bool = False) -> Settled:
+        """Put a configuration into force. going_back: what was taken over for the present one returns."""
         late = self.runtime.suspended
+        returned = self._give_back(plan.owned(config), going_back)
         self.runtime.files_error, self.runtime.suspended = None, False
         self.adopt(self.runtime, config)
         if late:  # we started with wrong files: only now has what the daemon before us knew a place to go
@@ -149,6 +151,8 @@ class Daemon:
         self.adopt_hosting(self.runtime)
         self.watching.look_around()
         done = self.settle("the configuration has changed", before)
+        self.announcing.announce_others(returned)
+        self._stand_in()
         self._complain()
         return done
 
@@ -176,10 +180,18 @@ class Daemon:
 
     def release(self) -> bool:
         """Put the host back as it was before us: everything of ours goes, what was taken over returns."""
-        for held in self.taken_over:
+        return self.reconfigure(Config(), going_back=True).changed
+
+    def _give_back(self, owned: FrozenSet[str], going_back: bool) -> Dict[str, str]:
+        """Addresses that were there before us and that we do not claim any more, with their NICs, if they return."""
+        gone = [held for held in self.taken_over if held.ip not in owned]
+        self.taken_over = [held for held in self.taken_over if held.ip in owned]
+        if not going_back:
+            return {}
+        for held in gone:
             self.kernel.give_back(held)
-        self.record -= {held.ip for held in self.taken_over}  # they are not ours any more
-        return self.reconfigure(Config()).changed
+        self.record -= {held.ip for held in gone}
+        return {held.ip: held.nic for held in gone}
 
     def close(self) -> None:
         """Stop. Nothing in the kernel is touched: traffic goes on."""
@@ -212,6 +224,15 @@ class Daemon:
         if self.runtime.suspended:
             return
         self.state.save({**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over})
+
+    def _stand_in(self) -> None:
+        """Keep what puts addresses in place on the day when no daemon starts."""
+        if self.runtime.suspended:
+            return
+        try:
+            self.state.stand_in(static.lines(self.runtime.config))
+        except OSError as error:
+            self.log("err", f"what a host without a daemon would need cannot be written down: {error}")
 
     def adopt_hosting(self, runtime: Runtime) -> None:
         """Valid hosting never changes because a daemon starts: addresses are where the kernel has them."""

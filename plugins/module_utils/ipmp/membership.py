@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Callable, Dict, FrozenSet, List, Optional
 
-from . import sysctl
+from . import nl, sysctl
 from .kernel import Kernel
 from .runtime import Nic, Runtime
 from .sysctl import Change, Sysctls
@@ -36,10 +36,10 @@ class Membership:
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
-            changed |= self._up(nic) | self._mtu(runtime, nic)
+            changed |= self._up(runtime, nic) | self._mtu(runtime, nic)
         for interface in runtime.ungrouped():
             nic = runtime.nics[interface.name]
-            changed |= self._up(nic) | self._mtu(runtime, nic)
+            changed |= self._up(runtime, nic) | self._mtu(runtime, nic)
         self._warn()
         return changed
 
@@ -65,8 +65,19 @@ class Membership:
             if link is not None:
                 self._link(link.ifindex, name, mtu=runtime.mtus[name])
             del runtime.mtus[name]
+        for name in [name for name in runtime.up_before if name not in runtime.nics]:
+            link = self.kernel.links.get(name)
+            if not runtime.up_before.pop(name) and link is not None and not self._used(link.ifindex):
+                gone.append(name)
+                self._link(link.ifindex, name, up=False)
         self._warn()
         return bool(gone)
+
+    def _used(self, ifindex: int) -> bool:
+        """Has somebody else built on it, or given it an address?"""
+        built = any(ifindex in (link.master, link.parent) for link in self.kernel.links.values())
+        addresses = self.kernel.requests.dump_addresses()
+        return built or any(a.ifindex == ifindex and a.scope != nl.SCOPE_LINK for a in addresses)
 
     @staticmethod
     def without_ipv6(runtime: Runtime) -> FrozenSet[str]:
@@ -84,9 +95,10 @@ class Membership:
         mtu = runtime.mtus.pop(nic.name, None)
         return self._link(nic.ifindex, nic.name, up=False, mtu=mtu) if nic.present else []
 
-    def _up(self, nic: Nic) -> bool:
+    def _up(self, runtime: Runtime, nic: Nic) -> bool:
         if nic.joined:
             return False
+        runtime.up_before.setdefault(nic.name, self.kernel.links[nic.name].up)
         self._fails(self._link(nic.ifindex, nic.name, up=True))
         nic.joined = True
         return True

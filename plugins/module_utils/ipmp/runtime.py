@@ -125,6 +125,7 @@ class Runtime:
         self.suspended = False  # since we started with wrong files: nothing is known to be superfluous
         self.missing: FrozenSet[str] = frozenset()  # NICs that were not there at boot, as long as that is not said
         self.mtus: Dict[str, int] = {}  # NIC -> its MTU from before ours
+        self.up_before: Dict[str, bool] = {}  # NIC -> was its link up before it was ours
         self.replaced: Dict[str, str] = {}  # NICs that are another card than before: a sentence, until an attach
 
     def adopt(self, config: Config, now: float) -> None:
@@ -268,6 +269,7 @@ class Runtime:
             "hosting": self.hosting,
             "missing": sorted(self.missing),
             "mtus": self.mtus,
+            "up_before": self.up_before,
             "replaced": self.replaced,
             "nics": {
                 nic.name: {
@@ -290,6 +292,7 @@ class Runtime:
         self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
         self.missing = frozenset(saved.get("missing", ()))
         self.mtus = {str(name): int(mtu) for name, mtu in saved.get("mtus", {}).items()}
+        self.up_before = {str(name): bool(up) for name, up in saved.get("up_before", {}).items()}
         self.replaced = {n: str(text) for n, text in saved.get("replaced", {}).items() if n in self.nics}
         # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
         declared = self._declared()

@@ -185,7 +185,7 @@ class Undoing:
         try:
             with locked(self.daemon.root):
                 write_files(self.daemon.root, transaction.previous)
-            self.daemon.reconfigure(read_config(self.daemon.root))
+            self.daemon.reconfigure(read_config(self.daemon.root), going_back=True)
         except ConfigError as error:
             self.daemon.log("err", f"the previous files could not be put back: {error}")
 
