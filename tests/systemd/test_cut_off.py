@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
@@ -68,7 +69,8 @@ def test_a_first_setup_with_a_wrong_gateway_is_undone_and_the_next_boot_is_the_o
     ignored = ["eth2", f"eth1 {ADDRESS}", '"dst": "192.0.2.0/24"', "fe80:", "ff00:", "addr_gen_mode"]
 
     def as_before() -> List[str]:
-        return compare(before, dump(machine.host), without=ignored)
+        found = compare(before, dump(machine.host), without=ignored)
+        return [difference for difference in found if not difference.startswith("links: eth1:")]
 
     assert eventually(lambda: not as_before()), as_before()
     assert machine.hosting() == HOME
@@ -81,10 +83,9 @@ def test_a_first_setup_with_a_wrong_gateway_is_undone_and_the_next_boot_is_the_o
     assert machine.hosting() == HOME
     assert machine.status()["transaction"] is None
     good = dump(machine.host)
-    mistyped = copy.deepcopy(GROUP)
-    mistyped["interfaces"][0]["data_addresses"] = ["192.0.2.111/24"]
-    assert "puts everything back by itself" in cut_off(machine, [mistyped])
+    assert "puts everything back by itself" in cut_off(machine, wrong(gateways=["192.0.2.99"]))
     assert eventually(lambda: reached(machine), 90), machine.journal()
     assert eventually(lambda: compare(good, dump(machine.host), nexthop_ids=False) == [], 60)
     machine.listen()
-    machine.played("netpath.ipmp.setup", "--check")
+    again = machine.played("netpath.ipmp.setup", "--check")
+    assert re.findall(r"changed=(\d+)", again) == ["0"], again
