@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, Iterable
+from typing import Dict, Iterable, Tuple
 
 from . import health
 from . import loop as loops
@@ -26,7 +26,7 @@ class Links:
 
     def __init__(self, root: str, runtime: Runtime, kernel: Kernel, news: News) -> None:
         self.root, self.runtime, self.kernel, self.news = root, runtime, kernel, news
-        self._unnamed: Dict[int, float] = {}  # ifindex -> until when udev may still rename it
+        self._unnamed: Dict[int, Tuple[float, bool]] = {}  # ifindex -> until when it may be renamed; here at the start?
         self.changed = 0.0  # CLOCK_MONOTONIC, s: when a link, anybody's, was last seen to change
 
     def take(self, link: LinkEvent, starting: bool = False) -> None:
@@ -68,13 +68,18 @@ class Links:
             if link is None or link.name not in self.runtime.nics:
                 del self._unnamed[ifindex]
             else:
-                self.take(link)
+                self.take(link, self._unnamed[ifindex][1])
+
+    @property
+    def naming(self) -> bool:
+        """Does somebody still wait for udev?"""
+        return bool(self._unnamed)
 
     def _is_named(self, nic: Nic, link: LinkEvent, starting: bool) -> bool:
         """Is that the name that it keeps? udev may still rename one that has just come, to that of another NIC too."""
         if link.ifindex == nic.ifindex and (nic.present or starting):
             return True
-        until = self._unnamed.setdefault(link.ifindex, loops.now() + NAME_WAIT)
+        until, _start = self._unnamed.setdefault(link.ifindex, (loops.now() + NAME_WAIT, starting))
         known = os.path.join(self.root, UDEV_KNOWS.format(link.ifindex))
         if os.path.exists(os.path.join(self.root, UDEV)) and not os.path.exists(known) and loops.now() < until:
             return False

@@ -153,6 +153,18 @@ def test_a_nic_is_left_alone_until_udev_has_given_it_its_name(bed: Bed, udev: Pa
         eventually(bed.on(eth1=f"{A1} {TA}", eth2=B1), bed.hosting)
 
 
+def test_without_a_daemon_names_are_waited_for_as_well(bed: Bed, udev: Path) -> None:
+    bed.reset()
+    bed.write(PAIR)
+    (udev / f"n{link(bed, 'eth2')['ifindex']}").touch()
+    once = bed.host.popen(["/usr/local/sbin/in.mpathd", "--static", "-d"])
+    eventually(lambda: B1 in bed.hosting(), bed.hosting)
+    assert "UP" not in link(bed, "eth1")["flags"]
+    (udev / f"n{link(bed, 'eth1')['ifindex']}").touch()
+    assert once.wait(30) == 0
+    assert bed.on(eth1=f"{A1} {TA}", eth2=B1)()
+
+
 def test_a_udev_that_says_nothing_is_not_waited_for_long(bed: Bed, udev: Path) -> None:
     bed.start(PAIR)
     with out(bed, "eth1"):
