@@ -30,7 +30,8 @@ unbuilt = $(error make $@ is not built yet: $(1))
 help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
 	@echo "make test               every check and test, or one part of them:"
-	@echo "                        make lint, sanity, unit, kernel, systemd, molecule"
+	@echo "                        make lint, sanity, unit, kernel, systemd, molecule, vm-short"
+	@echo "make test-vm            cards plugged into and pulled from a virtual machine, ten minutes"
 	@echo "make crash-points       the daemon is killed at every call of a detach, a rollback and an attach"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
@@ -54,7 +55,7 @@ demo:
 .PHONY: test
 test:
 	$(call need_root,$(namespaces))
-	@for part in lint sanity unit $(SIM) kernel systemd molecule; do \
+	@for part in lint sanity unit $(SIM) kernel systemd molecule vm-short; do \
 		echo "== make $$part"; $(MAKE) $$part || exit; \
 	done
 
@@ -131,7 +132,15 @@ crash-points:
 
 .PHONY: test-vm
 test-vm:
-	$(call unbuilt,it will test PCI hot-plug on a virtual machine)
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages packages-vm venv view
+	$(PYTEST) tests/vm
+
+.PHONY: vm-short
+vm-short:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages packages-vm venv view
+	$(PYTEST) -m vm_short tests/vm
 
 .PHONY: bench
 bench:

@@ -4,8 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sets up what a make target needs: Debian packages, build/venv, and the view of the checkout that ansible looks for.
 
-Arguments: any of ``packages``, ``venv``, ``view``. What is there already is left alone, without the network; what was
-interrupted is finished or made anew. Needs the standard library only, so that the machine's bare python3 can run it.
+Arguments: any of ``packages``, ``packages-vm`` (for the virtual machine), ``venv``, ``view``. What is there already is
+left alone, without the network; what was interrupted is finished or made anew. Needs the standard library only, so that
+the machine's bare python3 can run it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ PACKAGES = {
     "tcpdump": "tcpdump",
     "util-linux": "nsenter",
 }
+VM_PACKAGES = {
+    "busybox-static": "busybox",
+    "cpio": "cpio",
+    "e2fsprogs": "mke2fs",
+    "qemu-system-x86": "qemu-system-x86_64",
+    "qemu-utils": "qemu-img",
+}
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START = time.monotonic()
 
@@ -75,14 +83,14 @@ def run(what: str, command: List[str], env: Optional[Dict[str, str]] = None) -> 
         sys.exit(f"{what}: {command[0]} failed with status {status}; all of its output is in {LOG}")
 
 
-def install_packages() -> None:
+def install_packages(packages: Dict[str, str] = PACKAGES) -> None:
     """Install the Debian packages that are missing."""
     if not shutil.which("dpkg-query"):
-        absent = [program for program in PACKAGES.values() if not shutil.which(program, path=SYSTEM_PATH)]
+        absent = [program for program in packages.values() if not shutil.which(program, path=SYSTEM_PATH)]
         if absent:
             sys.exit(f"this is no Debian; install what provides {', '.join(absent)}, then run make again")
         return
-    names = list(PACKAGES)
+    names = list(packages)
     if importlib.util.find_spec("ensurepip") is None:
         names.append("python3-venv")
     query = subprocess.run(
@@ -117,6 +125,13 @@ def install_packages() -> None:
     finally:
         if ours:
             policy.unlink()
+
+
+def install_vm_packages() -> None:
+    """What the virtual machine needs: 620 MiB, for its targets only."""
+    if os.uname().machine != "x86_64":
+        sys.exit("the virtual machine's tests need an x86-64 machine: they run Debian's amd64 kernel")
+    install_packages(VM_PACKAGES)
 
 
 def make_venv() -> None:
@@ -154,7 +169,7 @@ def make_view() -> None:
     view.symlink_to(target)
 
 
-STEPS = {"packages": install_packages, "venv": make_venv, "view": make_view}
+STEPS = {"packages": install_packages, "packages-vm": install_vm_packages, "venv": make_venv, "view": make_view}
 
 
 def main(names: List[str]) -> None:

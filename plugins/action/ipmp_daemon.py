@@ -5,25 +5,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from typing import Any, Dict, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.netpath.ipmp.plugins.module_utils import ipmp
-from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import artifact, pyroute2_choice
+from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import artifact
+from ansible_collections.netpath.ipmp.plugins.plugin_utils import offer
 
 MODULE = "netpath.ipmp.ipmp_daemon"
-
-
-def _package_folder() -> str:
-    return os.path.dirname(os.path.abspath(ipmp.__file__))
-
-
-def _pyroute2_folder() -> Optional[str]:
-    spec = importlib.util.find_spec("pyroute2")
-    return os.path.dirname(spec.origin) if spec and spec.origin else None
 
 
 class ActionModule(ActionBase):
@@ -39,13 +28,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("ipmp_daemon: the option artifact is for the collection's own use; remove it")
         if given.get("state", "present") == "absent":
             return self._call(given, task_vars)
-        folders = {"ipmp": _package_folder()}
-        offer = {"code": artifact.digest(folders["ipmp"])}
-        bundle = _pyroute2_folder() if given.get("pyroute2", "auto") != "system" else None
-        if bundle:
-            folders["pyroute2"] = bundle
-            offer.update(pyroute2=artifact.digest(bundle), pyroute2_version=pyroute2_choice.installed_version())
-        result = self._call({**given, "artifact": offer}, task_vars)
+        folders = offer.folders(given.get("pyroute2", "auto"))
+        offered = offer.described(folders)
+        result = self._call({**given, "artifact": offered}, task_vars)
         needs = result.pop("needs", None)
         if not needs:
             return result
@@ -53,7 +38,7 @@ class ActionModule(ActionBase):
         self._transfer_data(remote, artifact.pack({name: folders[name] for name in needs}))
         self._fixup_perms2([self._connection._shell.tmpdir, remote])
         try:
-            return self._call({**given, "artifact": {**offer, "archive": remote}}, task_vars)
+            return self._call({**given, "artifact": {**offered, "archive": remote}}, task_vars)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 

@@ -32,7 +32,19 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
         refusals = [r for r in error.details.get("refusals") or [] if not r["resource"].startswith("SUNW_ip/")]
         told = "; ".join(r["information"] for r in refusals if r["information"] not in str(error))
         error = Exception(f"{error}: {told}" if told else str(error))
+    if isinstance(error, client.DaemonUnreachable):
+        error = Exception(f"{error}{held_by_systemd(module)}")
     module.fail_json(**{"msg": str(error), **result, **more})
+
+
+def held_by_systemd(module: Any) -> str:
+    """What systemd says of a daemon that does not answer, as the rest of a sentence; empty if nothing."""
+    if not os.path.isdir("/run/systemd/system"):
+        return ""
+    _rc, out, _err = module.run_command(["systemctl", "show", "-p", "ActiveState", "ipmp.service"])
+    if "ActiveState=failed" not in out:
+        return ""
+    return "; systemd has given up starting it, see: journalctl -u ipmp.service"
 
 
 def must_be_idle(asked: Mapping[str, Any], changed: bool) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GROUP as an argument spec: one entry of ``groups``, or the options of ipmp_group."""
+"""GROUP and DEFAULTS as argument specs: one entry of ``groups``, or the options of ipmp_group; and ``defaults``."""
 
 from __future__ import annotations
 
@@ -32,4 +32,10 @@ GROUP = {
     "targets": _ADDRESSES,
     "failure_detection_time": {"type": "int"},
     "failback": {"type": "bool"},
+}
+
+DEFAULTS = {
+    "failure_detection_time": {"type": "int"},
+    "failback": {"type": "bool"},
+    "track_interfaces_only_with_groups": {"type": "bool"},
 }

@@ -56,6 +56,12 @@ options:
     type: str
     choices: [present, confirmed, rolled_back]
     default: present
+  confirm:
+    description:
+      - Whether the controller confirms the change within this task, over a new connection to the host. When it cannot,
+        the task fails, and the host puts everything back after O(confirm_timeout).
+    type: bool
+    default: false
   transaction:
     description: The transaction to confirm or to roll back, as an earlier task returned it.
     type: str
@@ -190,6 +196,8 @@ def contradiction(params: Mapping[str, Any]) -> Optional[str]:
             return f"{declared[0]}: with state={params['state']} nothing is declared; leave it out"
     elif params["transaction"] is not None:
         return "transaction: it is for state=confirmed and state=rolled_back; leave it out"
+    elif params["confirm"] and not params["confirm_timeout"]:
+        return "confirm: without confirm_timeout there is nothing to confirm; give both or neither"
     elif params["purge"] and params["groups"] is None:
         return "purge: without groups everything would go; list the groups that stay, or give an empty list"
     return None
@@ -201,15 +209,9 @@ def main() -> None:
             "groups": {"type": "list", "elements": "dict", "options": group_spec.GROUP},
             "files": {"type": "dict", "default": {}},
             "purge": {"type": "bool", "default": False},
-            "defaults": {
-                "type": "dict",
-                "options": {
-                    "failure_detection_time": {"type": "int"},
-                    "failback": {"type": "bool"},
-                    "track_interfaces_only_with_groups": {"type": "bool"},
-                },
-            },
+            "defaults": {"type": "dict", "options": group_spec.DEFAULTS},
             "state": {"type": "str", "choices": ["present", "confirmed", "rolled_back"], "default": "present"},
+            "confirm": {"type": "bool", "default": False},
             "transaction": {"type": "str"},
             **declare.OPTIONS,
         },

@@ -194,6 +194,8 @@ def main() -> None:
     )
     try:
         result = gather(client.Client(), module.params["gather"])
+    except client.DaemonUnreachable as error:
+        module.fail_json(msg=f"{error}{answer.held_by_systemd(module)}")
     except client.ClientError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)

@@ -101,7 +101,8 @@ class Machine:
     def hosting(self) -> Dict[str, str]:
         """Global IPv4 addresses, by what the kernel says."""
         links = json.loads(self.sh("ip -j -4 addr show scope global"))
-        return {a["local"]: link["ifname"] for link in links for a in link.get("addr_info", ())}
+        # Links with nothing of the kind are empty objects in it.
+        return {a["local"]: link["ifname"] for link in links for a in link.get("addr_info", ()) if a}
 
     def reached(self) -> bool:
         return self.lab.client.run(["ping", "-c1", "-W1", ADDRESS], check=False).returncode == 0

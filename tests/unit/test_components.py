@@ -171,6 +171,22 @@ def test_a_host_without_sysfs_has_plain_nics(tmp_path: Path) -> None:
     assert (found.hardware, found.interfaces) == ("none", ("eth0",))
 
 
+def test_members_that_are_built_on_a_nic_leave_with_it_and_others_do_not(tree: Tree) -> None:
+    for name, below, index in (("eth3.10", "eth3", 30), ("eth3.10.7", "eth3.10", 31), ("eth3.20", "eth3", 32)):
+        parent = tree.links[below].ifindex
+        tree.links[name] = link(name, index)._replace(kind="vlan", parent=parent)
+    ours = ["eth3", "eth3.10", "eth3.10.7"]
+    found = {way: Sysfs(tree.links, str(tree.root), ours).component("eth3", way) for way in ("none", "pci")}
+    for way, component in found.items():
+        assert component is not None
+        assert (component.interfaces, component.stacked) == (tuple(ours), tuple(ours[1:]))
+        assert component.reversible == (way == "none")
+    alone = Sysfs(tree.links, str(tree.root), ours).component("eth3.10.7")
+    assert alone is not None and (alone.interfaces, alone.hardware, alone.stacked) == (("eth3.10.7",), "none", ())
+    above = Sysfs(tree.links, str(tree.root), ours).component("eth3.10")
+    assert above is not None and above.interfaces == ("eth3.10", "eth3.10.7")
+
+
 def test_what_returns_is_another_device() -> None:
     """A record of two interfaces: as detached, one gone, both others, one of them still the one that was detached."""
     card = {"interfaces": ["eth1", "eth2"], "ifindexes": {"eth1": 3, "eth2": 4}}

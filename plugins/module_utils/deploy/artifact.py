@@ -12,8 +12,9 @@ import os
 import re
 import shutil
 import tarfile
-from typing import Dict, Iterator, Mapping, Optional, Tuple
+from typing import Callable, Iterator, Mapping, Optional, Tuple
 
+NEW, OLD = ".new", ".old"  # folders beside what they replace
 OLDEST_PYROUTE2 = (0, 7, 2)
 
 
@@ -71,35 +72,54 @@ def _gzip(data: bytes) -> bytes:
     return out.getvalue()
 
 
-def unpack(archive: str, target: str, wanted: Mapping[str, str]) -> None:
+def unpack(archive: str, target: str, wanted: Mapping[str, str], accept: Callable[[str], None]) -> None:
     """Replaces target/NAME by the archive's NAME for every ``wanted: {NAME: digest}``.
 
-    Each folder is written beside the old one, checked, and put in its place by two renames. Files get the present
-    time, so that nothing compiled from an older source of the same size is ever taken for theirs.
+    All is written to a folder beside the old, checked, offered to accept (which raises what it likes), and put in its
+    place by renames; what was there before stays until ``forget_old``. Files get the present time, so that nothing
+    compiled from an older source of the same size is ever taken for theirs.
 
     Raises ValueError when what arrived is not what was announced; then nothing has been replaced.
     """
-    fresh: Dict[str, str] = {name: os.path.join(target, f".{name}.new") for name in wanted}
-    for folder in fresh.values():
-        shutil.rmtree(folder, ignore_errors=True)
+    fresh = os.path.join(target, NEW)
+    shutil.rmtree(fresh, ignore_errors=True)
     with tarfile.open(archive, mode="r:gz") as content:
         for entry in content:
             top, _slash, rest = entry.name.partition("/")
             source = content.extractfile(entry)
-            if top not in fresh or source is None or ".." in rest.split("/"):
+            if top not in wanted or source is None or ".." in rest.split("/"):
                 continue
-            path = os.path.join(fresh[top], rest)
+            path = os.path.join(fresh, top, rest)
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
             with open(path, "wb") as out:
                 out.write(source.read())
             os.chmod(path, 0o644)
-    for name, folder in fresh.items():
-        if digest(folder) != wanted[name]:
+    for name in wanted:
+        if digest(os.path.join(fresh, name)) != wanted[name]:
             raise ValueError(f"the archive's {name} is not the one announced; run the task again")
-    for name, folder in fresh.items():
-        place, old = os.path.join(target, name), os.path.join(target, f".{name}.old")
-        shutil.rmtree(old, ignore_errors=True)
+    accept(fresh)
+    forget_old(target)
+    os.makedirs(os.path.join(target, OLD), mode=0o755)
+    for name in wanted:
+        place = os.path.join(target, name)
         if os.path.lexists(place):
-            os.rename(place, old)
-        os.rename(folder, place)
-        shutil.rmtree(old, ignore_errors=True)
+            os.rename(place, os.path.join(target, OLD, name))
+        os.rename(os.path.join(fresh, name), place)
+    shutil.rmtree(fresh)
+
+
+def forget_old(target: str) -> None:
+    """What was replaced is not needed any more."""
+    shutil.rmtree(os.path.join(target, OLD), ignore_errors=True)
+
+
+def put_old_back(target: str) -> bool:
+    """What was replaced is put in its place again; False if there is nothing to put back."""
+    old = os.path.join(target, OLD)
+    names = os.listdir(old) if os.path.isdir(old) else []
+    for name in names:
+        place = os.path.join(target, name)
+        shutil.rmtree(place, ignore_errors=True)
+        os.rename(os.path.join(old, name), place)
+    forget_old(target)
+    return bool(names)

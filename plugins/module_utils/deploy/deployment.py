@@ -57,12 +57,12 @@ class Deployment:
             wanted["pyroute2"] = pyroute2 or present["pyroute2"]
         self._present, self._wanted = present, wanted
         self.needs = sorted(n for n, d in wanted.items() if d and d != present[n])
-        self._unit = layout.unit(host.root, host.service.systemd)
+        self._units = layout.units(host.root, host.service.systemd)
         self._kept_off = KeptOff(host.root, host.run, managers, members) if host.service.systemd else None
         self._places: List[Place] = [
             *layout.folders(host.root),
             *layout.programs(host.root, sys.executable),
-            self._unit,
+            *self._units,
         ]
         if wanted["pyroute2"] is None:
             self._places.append(Place(os.path.join(host.lib, "pyroute2")))
@@ -71,7 +71,7 @@ class Deployment:
 
     def _service_steps(self) -> List[str]:
         steps = self.host.service.lacking()
-        if self._unit.difference():
+        if any(unit.difference() for unit in self._units):
             steps.append("reload-units")
         replaced = bool(self.needs) or any(p.difference() for p in layout.programs(self.host.root, sys.executable))
         unfinished = os.path.exists(os.path.join(self.host.lib, STAMP))
@@ -86,7 +86,13 @@ class Deployment:
 
     def warnings(self) -> List[str]:
         """What is allowed and better not so, a sentence each."""
-        return self._kept_off.warnings() if self._kept_off else []
+        found = self._kept_off.warnings() if self._kept_off else []
+        if self.host.service.given_up:
+            found.append(
+                "systemd has given up starting ipmp.service, so nothing watches the links; "
+                "the reasons: journalctl -u ipmp.service"
+            )
+        return found
 
     def differences(self) -> List[Dict[str, Any]]:
         """Ansible diff entries, one a thing that differs; empty when nothing has to be done."""
@@ -113,24 +119,38 @@ class Deployment:
         if "start" in self._steps or "restart" in self._steps:
             Place(os.path.join(self.host.lib, STAMP), text="").make(self.host.settle)
         if self.needs and archive:
-            artifact.unpack(archive, self.host.lib, {name: str(self._wanted[name]) for name in self.needs})
+            artifact.unpack(archive, self.host.lib, {name: str(self._wanted[name]) for name in self.needs}, self._try)
             self._compile()
         for place in [p for p in changed if not p.folder]:
             place.make(self.host.settle)
         self.host.service.make([step for step in self._steps if step == "reload-units"])
         if self._kept_off:
             self._kept_off.make(self.host.settle, self.host.service.wait)
-        self.host.service.make([step for step in self._steps if step != "reload-units"])
+        self._start([step for step in self._steps if step != "reload-units"])
+        artifact.forget_old(self.host.lib)
         Place(os.path.join(self.host.lib, STAMP)).make(self.host.settle)
+
+    def _start(self, steps: Sequence[str]) -> None:
+        try:
+            self.host.service.make(steps)
+        except ServiceError as error:
+            if not artifact.put_old_back(self.host.lib):
+                raise
+            Place(os.path.join(self.host.lib, STAMP)).make(self.host.settle)
+            self.host.service.make(["restart"])
+            raise ServiceError(f"{error}; the code from before is back, and runs") from error
+
+    def _try(self, fresh: str) -> None:
+        """Can what was sent be imported here? ServiceError if not, before anything is replaced."""
+        program = f"import sys; sys.path[:0] = [{fresh!r}, {self.host.lib!r}]; import ipmp.commands.in_mpathd, pyroute2"
+        rc, _out, err = self.host.run([sys.executable, "-B", "-c", program])
+        if rc:
+            last = (err.strip().splitlines() or ["no reason given"])[-1]
+            raise ServiceError(f"{sys.executable} cannot import what was sent, so nothing is replaced: {last}")
 
     def _compile(self) -> None:
         """Compiles what the daemon will import; the unit's sandbox could not write it down."""
         self.host.run([sys.executable, "-m", "compileall", "-q", os.path.join(self.host.lib, "ipmp")])
-        if self.pyroute2 == "bundled":
-            program = f"import sys; sys.path.insert(0, {self.host.lib!r}); import pyroute2"
-            rc, _out, err = self.host.run([sys.executable, "-c", program])
-            if rc:
-                raise ServiceError(f"the pyroute2 sent cannot be imported by {sys.executable}: {err.strip()}")
 
 
 def removal(host: Host) -> List[Dict[str, Any]]:

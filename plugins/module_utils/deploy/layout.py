@@ -12,6 +12,8 @@ from .places import Place
 
 LIB = "usr/local/lib/ipmp"
 UNIT = "etc/systemd/system/ipmp.service"
+STATIC_UNIT = "etc/systemd/system/ipmp-static.service"
+STATIC = "ipmp-static"
 PROGRAMS = {"in.mpathd": "in_mpathd", "ipmpstat": "ipmpstat", "if_mpadm": "if_mpadm", "cfgadm": "cfgadm"}
 
 LAUNCHER = """\
@@ -33,7 +35,10 @@ Description=IP network multipathing daemon (in.mpathd)
 Wants=network-pre.target
 After=network-pre.target systemd-udevd.service systemd-udev-trigger.service systemd-sysctl.service
 Before=network.target network-online.target
-StartLimitIntervalSec=0
+# A daemon that cannot start is held after ten attempts; then the addresses are put in place without it.
+StartLimitIntervalSec=15min
+StartLimitBurst=10
+OnFailure=ipmp-static.service
 
 [Service]
 Type=notify
@@ -74,6 +79,36 @@ SystemCallArchitectures=native
 WantedBy=multi-user.target
 """
 
+STATIC_UNIT_TEXT = """\
+# Written by netpath.ipmp (role mpathd)
+[Unit]
+Description=Addresses of multipathing groups without in.mpathd, once, because it does not start
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/lib/ipmp/bin/ipmp-static
+"""
+
+# Needs neither Python nor our code: either may be what is broken. An address that is somewhere stays there.
+STATIC_TEXT = """\
+#!/bin/sh
+# Written by netpath.ipmp (role mpathd). The hostname files' addresses on their interfaces; nothing watches them.
+root=${IPMP_ROOT:-}
+"$root/usr/local/sbin/in.mpathd" --static && exit 0
+echo "<3>in.mpathd --static fails as well: addresses are put where the last daemon wrote down that they belong"
+held=$(ip -o address show)
+while read -r what rest; do
+    case $what in
+    link) ip link set $rest ;;
+    address)
+        case $held in *" ${rest%%/*}/"*) continue ;; esac
+        ip address add $rest proto 199 2>/dev/null || ip address add $rest
+        ;;
+    route) ip route add $rest 2>/dev/null ;;
+    esac
+done <"$root/var/lib/ipmp/static"
+"""
+
 
 def folders(root: str) -> List[Place]:
     """Directories that stay when the daemon goes (configuration), and those that go with it."""
@@ -95,15 +130,17 @@ def programs(root: str, python: str) -> List[Place]:
         text = LAUNCHER.format(python=python, lib=os.path.join(root, LIB), module=module)
         result.append(Place(launcher, text=text, mode=0o755))
         result.append(Place(os.path.join(root, "usr/local/sbin", name), link=launcher))
+    result.append(Place(os.path.join(root, LIB, "bin", STATIC), text=STATIC_TEXT, mode=0o755))
     return result
 
 
-def unit(root: str, systemd: bool) -> Place:
-    """The unit, where systemd runs; without systemd there shall be none."""
-    return Place(os.path.join(root, UNIT), text=UNIT_TEXT if systemd else None)
+def units(root: str, systemd: bool) -> List[Place]:
+    """The daemon's unit and its stand-in's, where systemd runs; without systemd there shall be none."""
+    texts = {UNIT: UNIT_TEXT, STATIC_UNIT: STATIC_UNIT_TEXT}
+    return [Place(os.path.join(root, path), text=text if systemd else None) for path, text in texts.items()]
 
 
 def removed(root: str) -> List[Place]:
     """Everything that goes with ``state: absent``. Hostname files and /etc/ipmp are the administrator's and stay."""
     names = [os.path.join("usr/local/sbin", name) for name in PROGRAMS]
-    return [Place(os.path.join(root, path)) for path in [*names, LIB, UNIT, "var/lib/ipmp", "run/ipmp"]]
+    return [Place(os.path.join(root, path)) for path in [*names, LIB, UNIT, STATIC_UNIT, "var/lib/ipmp", "run/ipmp"]]

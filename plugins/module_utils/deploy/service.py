@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import time
 from typing import Callable, List, Optional, Sequence, Tuple
@@ -28,12 +30,17 @@ class Service:
     def __init__(self, root: str, run: Run, wait: float) -> None:
         self.root, self._run, self.wait = root, run, wait
         self._started: Optional[subprocess.Popen[bytes]] = None
+        self.given_up = False  # systemd has, after too many attempts to start it; known after ``lacking``
         self.systemd = os.path.isdir(os.path.join(root, "run/systemd/system"))
 
     def pid(self) -> Optional[int]:
         """The process that answers on the control socket, or None."""
         try:
             return int(client.Client(self.root, timeout=5).call("ping")["pid"])
+        except client.ProtocolMismatch:  # it speaks all the same, and is about to be replaced
+            with client.connect(client.socket_path(self.root), 5) as connection:
+                credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            return int(struct.unpack("3i", credentials)[0])
         except (client.DaemonUnreachable, client.DaemonError):
             return None
 
@@ -42,6 +49,7 @@ class Service:
         if not self.systemd:
             return [] if self.pid() else ["start"]
         _rc, out, _err = self._run(["systemctl", "show", "-p", "ActiveState,UnitFileState", "ipmp.service"])
+        self.given_up = "ActiveState=failed" in out
         lacking = [] if "UnitFileState=enabled" in out else ["enable"]
         return lacking + ([] if "ActiveState=active" in out and self.pid() else ["start"])
 
@@ -53,6 +61,7 @@ class Service:
             if "enable" in steps:
                 self._systemctl("enable", "ipmp.service")
             if "start" in steps or "restart" in steps:
+                self._run(["systemctl", "reset-failed", "ipmp.service"])  # one that is held may try again
                 self._systemctl("restart", "ipmp.service")
         elif "start" in steps or "restart" in steps:
             self._end_process()

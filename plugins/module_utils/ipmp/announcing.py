@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from .announce import Announcer
 from .hotpath import frames_for
@@ -40,6 +40,13 @@ class Announcing:
         self._once(tuple(news))
         for delay in REPEAT:
             self.loop.call_later(delay, lambda: self._once(tuple(news)))
+
+    def announce_others(self, places: Mapping[str, str]) -> None:
+        """Addresses that are not ours any more, and where they are now."""
+        for ip, nic in places.items():
+            link = self.kernel.links.get(nic)
+            if link is not None:
+                self.announcer.send(link.ifindex, frames_for(self.kernel, nic, [ip]))
 
     def _once(self, ips: Tuple[str, ...]) -> None:
         by_nic: Dict[str, List[str]] = {}

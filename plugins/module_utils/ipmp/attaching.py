@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import forecast, health, rerouting
+from . import forecast, health, rerouting, whole
 from . import loop as loops
 from .arguments import Args, Denial, number
 from .control import Reply
@@ -20,6 +21,7 @@ from .proofs import patience
 from .runtime import Nic, Runtime
 from .transactions import Transactions
 
+VERIFY_WAIT = 2.0  # s for what is not as it should be to become so
 WAIT = 60.0  # s for everything to be in place, at least, unless the caller says otherwise
 
 
@@ -66,7 +68,8 @@ class Attaching:
             raise Denial("state", f"nothing is begun: {error}") from error
         before = dict(self.runtime.hosting) if before is None else before
         for nic in nics:
-            nic.detached = nic.leaving = False
+            nic.detached = nic.leaving = nic.asking = False
+            nic.taken = {}
             if nic in known and nic.group and nic.present and not nic.joined:
                 nic.health = health.suspect(nic.health, loops.now())
         for nic in nics:
@@ -83,8 +86,8 @@ class Attaching:
             if held:
                 messages.extend(text for nic in nics for text in (self.runtime.replaced.pop(nic.name, None),) if text)
                 self.daemon.log("info", f"{name} is attached")
-                if reply is not None:
-                    reply.ok({"changed": changed or bool(done), "moves": done, "messages": messages})
+                answer = {"changed": changed or bool(done), "moves": done, "messages": messages}
+                self._verify(name, [nic.name for nic in known], answer, reply, loops.now() + VERIFY_WAIT)
                 return
             why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))
             late = f"after {seconds:.0f} s not everything is in place: {why}"
@@ -94,6 +97,23 @@ class Attaching:
                 self.daemon.log("err", f"attach of {name}: {late}")
 
         self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
+
+    def _verify(self, name: str, nics: List[str], answer: Dict[str, Any], reply: Optional[Reply], until: float) -> None:
+        """All is as after a boot with these NICs, or the answer says what is not (T93, T114)."""
+        differences = whole.unlike_a_boot(self.daemon, nics)
+        if differences and loops.now() < until:  # something is being put right at this moment
+            again = partial(self._verify, name, nics, answer, reply, until)
+            self.daemon.loop.call_later(VERIFY_WAIT / 10, again)
+            return
+        for difference in differences:
+            self.daemon.log("err", f"after the attach of {name}: {difference}")
+        if reply is None:
+            return
+        if differences:
+            message = f"{name} is attached, but not everything is as after a boot: {'; '.join(differences)}"
+            reply.error("verify", message, differences=differences, moves=answer["moves"])
+        else:
+            reply.ok({**answer, "differences": []})
 
     def query(self, args: Args) -> Dict[str, Any]:
         """What ``attach`` would answer, if all goes well; ConfigError where the files are wrong."""
@@ -116,7 +136,7 @@ class Attaching:
                     f"bring it online first with 'if_mpadm -r {nic.name}'",
                 )
         messages = [f"no hostname file names {nic.name}; it is left alone" for nic in nics if nic not in known]
-        changed = any(nic.detached or not nic.present or nic.health.failed for nic in known)
+        changed = any(nic.detached or nic.asking or not nic.present or nic.health.failed for nic in known)
         return known, changed, messages
 
     def _forget(self, interfaces: List[str]) -> List[str]:

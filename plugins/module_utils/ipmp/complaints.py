@@ -39,7 +39,7 @@ def complaints(
     }
     for group in runtime.config.groups:
         for nic in (runtime.nics[i.name] for i in group.interfaces):
-            if not nic.attached or nic.offline:
+            if not nic.attached or nic.offline or nic.asking:
                 continue
             if nic.twin:
                 found["mac", nic.name] = _twin(nic)
@@ -81,7 +81,7 @@ def _out_of_use(runtime: Runtime, key: Key) -> bool:
     nic = runtime.nics.get(name)
     if what == "files" or nic is None:
         return False
-    return not nic.attached or nic.offline or (nic.twin and what != "mac")
+    return not nic.attached or nic.offline or nic.asking or (nic.twin and what != "mac")
 
 
 def _known(runtime: Runtime, key: Key) -> bool:

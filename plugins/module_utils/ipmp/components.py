@@ -6,7 +6,8 @@
 A component is named by an interface (or another name of it), by a PCI function (``0000:00:05.0``), by a PCI device, so
 all of its functions (``0000:00:05``), or by a hot-plug slot. What belongs to it depends on the way it is taken out: a
 driver that lets go of a card takes all its ports, a slot without power takes all that is in it. A physical function
-always takes its virtual ones. A NIC without a device (veth, tap, VLAN) is a component of its own.
+always takes its virtual ones, and a NIC the members that are built on it (VLANs and the like): they cannot stay. A NIC
+without a device (veth, tap, VLAN) is a component of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .nlparse import LinkEvent
 
 _ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}(\.[0-7])?")
+STACKED = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # kinds of links that go with the one below
 _NETWORK, _BRIDGE = "0x02", "0x06"  # classes of PCI functions
 
 
@@ -38,6 +40,7 @@ class Component:
     slot: Optional[str] = None
     drivers: Tuple[Tuple[str, str], ...] = ()  # (folder of the driver below sysfs, name of the device)
     virtual: Tuple[str, ...] = ()  # virtual functions of these
+    stacked: Tuple[str, ...] = ()  # of the interfaces those that are built on others of them
     borrowed: Tuple[str, ...] = ()  # of them those that somebody uses who is not on this host, such as a guest
     strangers: Tuple[str, ...] = ()  # what else would go, such as a disk controller
     altnames: Tuple[str, ...] = ()
@@ -47,8 +50,8 @@ class Component:
 
     @property
     def reversible(self) -> bool:
-        """Can the host itself undo the step? A hypervisor may keep a card without power; virtual functions are lost."""
-        return self.hardware == "none" or (self.hardware != "slot" and not self.virtual)
+        """Can the host undo the step? A hypervisor may keep a card without power, and what was built on it is lost."""
+        return self.hardware == "none" or (self.hardware != "slot" and not self.virtual and not self.stacked)
 
     def as_dict(self) -> Dict[str, Any]:
         """COMPONENT of the control protocol."""
@@ -81,10 +84,13 @@ def seen(card: Mapping[str, Any], links: Mapping[str, LinkEvent]) -> str:
 
 
 class Sysfs:
-    """One look at sysfs: the devices of the host's NICs, PCI functions, slots. Cheap enough for each question."""
+    """One look at sysfs: the devices of the host's NICs, PCI functions, slots. Cheap enough for each question.
 
-    def __init__(self, links: Mapping[str, LinkEvent], root: str = "/sys") -> None:
-        self.root, self.links = root, links
+    ours: the NICs that have a file, so that they leave with the one that they are built on.
+    """
+
+    def __init__(self, links: Mapping[str, LinkEvent], root: str = "/sys", ours: Collection[str] = ()) -> None:
+        self.root, self.links, self._ours = root, links, ours
         self._functions = self._paths("bus/pci/devices")
         found = {name: self._real(f"class/net/{name}/device") for name in links}
         self._devices = {name: path for name, path in found.items() if path}
@@ -124,6 +130,8 @@ class Sysfs:
             together |= {*self._nics_of(functions)}
         elif chosen == "driver":
             together |= {n for n in self._devices if any(self._bound(n, driver) for driver in drivers)}
+        stacked = self._stacked(together)
+        together |= stacked
         return Component(
             nic or name,
             tuple(sorted(together)),
@@ -132,6 +140,7 @@ class Sysfs:
             slot=slot,
             drivers=drivers,
             virtual=virtual,
+            stacked=tuple(sorted(stacked)),
             borrowed=tuple(self._named(f) for f in virtual if self._driver(f) and not self._nics_of((f,))),
             strangers=self._strangers(functions) if chosen in ("pci", "slot") else (),
             altnames=tuple(sorted(a for n in together for a in self.links[n].altnames)),
@@ -177,6 +186,16 @@ class Sysfs:
     def _nics_of(self, functions: Iterable[str]) -> Tuple[str, ...]:
         places = [self._functions[f] for f in functions if f in self._functions]
         return tuple(sorted(n for n, path in self._devices.items() if any(_within(path, place) for place in places)))
+
+    def _stacked(self, below: Collection[str]) -> Set[str]:
+        """Members that are built on these, or on one that is."""
+        found: Set[str] = set()
+        while True:
+            indexes = {self.links[n].ifindex for n in (*below, *found)}
+            more = {n for n, k in self.links.items() if k.kind in STACKED and k.parent in indexes and n in self._ours}
+            if more <= found | set(below):
+                return found - set(below)
+            found |= more
 
     def _virtual(self, functions: Iterable[str]) -> Tuple[str, ...]:
         """The virtual functions of these."""

@@ -15,7 +15,7 @@ import os
 import time
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import health, nl, plan, reports
+from . import health, nl, plan, reports, static
 from . import loop as loops
 from .announce import Announcer
 from .announcing import Announcing
@@ -23,6 +23,7 @@ from .complaints import Complaints
 from .events import ProbeStreams, Publisher
 from .fastpath import EventSocket, Overrun, Requests
 from .files import read_config
+from .filtered import PacketFilter
 from .foreign import ForeignRoutes
 from .health import Note
 from .hotpath import HotPath
@@ -47,7 +48,7 @@ RECONCILE = 10.0  # s between full comparisons without any cause
 ROUTERS = 0.2  # s after somebody has changed a route (LOOP-3)
 WATCH = 0.02  # s after an address has come, or a link-local one gone
 PUT_BACK = 0.1  # s after somebody else has taken away what is ours
-RETRY = 1.0  # s after a step that failed
+RETRY, RETRY_AT_MOST = 0.2, 30.0  # s after a step that failed: doubled each time
 
 
 class Settled(NamedTuple):
@@ -78,7 +79,7 @@ class Daemon:
         self.requests = Requests()
         self.kernel = Kernel(self.requests)
         self.news = News()
-        self.links = Links(self.runtime, self.kernel, self.news)
+        self.links = Links(root, self.runtime, self.kernel, self.news)
         self._found, self._finding = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.prober = Prober(self._probes_found)
         self.probe_streams = ProbeStreams(self.prober.watch)
@@ -87,6 +88,7 @@ class Daemon:
         self.announcing = Announcing(self.runtime, self.kernel, self.loop, self.announcer)
         self.hot = HotPath(self.kernel, self.announcer)
         self.complaints = Complaints()
+        self.filters = PacketFilter(self.runtime, self.prober, self.loop, self.log)
         self.foreign = ForeignRoutes(self.runtime, self.kernel)
         self.membership = Membership(root, self.kernel, self.log)
         self.proofs = Proofs(self.runtime, self.loop, self._proved)
@@ -99,6 +101,8 @@ class Daemon:
         self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
         self.first_in_boot = False
         self._next_poll = loops.Timer(0.0, lambda: None)
+        self._failures: FrozenSet[str] = frozenset()  # of the last settle
+        self._retry = RETRY
         self._waits: List[Wait] = []
         self._timers: Dict[str, loops.Timer] = {}
 
@@ -128,15 +132,17 @@ class Daemon:
         self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
         self.watching.look_around()
         self.settle("start")
+        self._stand_in()
         self._complain()
         self._poll()
         self.every(RECONCILE, self._reconcile)
         gc.collect()
         gc.freeze()
 
-    def reconfigure(self, config: Config) -> Settled:
-        """Put a configuration into force."""
+    def reconfigure(self, config: Config, *, going_back: bool = False) -> Settled:
+        """Put a configuration into force. going_back: what was taken over for the present one returns."""
         late = self.runtime.suspended
+        returned = self._give_back(plan.owned(config), going_back)
         self.runtime.files_error, self.runtime.suspended = None, False
         self.adopt(self.runtime, config)
         if late:  # we started with wrong files: only now has what the daemon before us knew a place to go
@@ -149,6 +155,8 @@ class Daemon:
         self.adopt_hosting(self.runtime)
         self.watching.look_around()
         done = self.settle("the configuration has changed", before)
+        self.announcing.announce_others(returned)
+        self._stand_in()
         self._complain()
         return done
 
@@ -161,6 +169,7 @@ class Daemon:
 
     def _reconcile(self) -> None:
         self.watching.look_around()
+        self.filters.look()
         self.settle("reconcile")
         self._complain()
 
@@ -176,10 +185,18 @@ class Daemon:
 
     def release(self) -> bool:
         """Put the host back as it was before us: everything of ours goes, what was taken over returns."""
-        for held in self.taken_over:
+        return self.reconfigure(Config(), going_back=True).changed
+
+    def _give_back(self, owned: FrozenSet[str], going_back: bool) -> Dict[str, str]:
+        """Addresses that were there before us and that we do not claim any more, with their NICs, if they return."""
+        gone = [held for held in self.taken_over if held.ip not in owned]
+        self.taken_over = [held for held in self.taken_over if held.ip in owned]
+        if not going_back:
+            return {}
+        for held in gone:
             self.kernel.give_back(held)
-        self.record -= {held.ip for held in self.taken_over}  # they are not ours any more
-        return self.reconfigure(Config()).changed
+        self.record -= {held.ip for held in gone}
+        return {held.ip: held.nic for held in gone}
 
     def close(self) -> None:
         """Stop. Nothing in the kernel is touched: traffic goes on."""
@@ -189,7 +206,7 @@ class Daemon:
         self.prober.close()
         for fd in (self._found, self._finding):
             os.close(fd)
-        for part in (self.proofs, self.announcer, self.events, self.requests):
+        for part in (self.filters, self.proofs, self.announcer, self.events, self.requests):
             part.close()
         self.loop.close()
 
@@ -212,6 +229,15 @@ class Daemon:
         if self.runtime.suspended:
             return
         self.state.save({**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over})
+
+    def _stand_in(self) -> None:
+        """Keep what puts addresses in place on the day when no daemon starts."""
+        if self.runtime.suspended:
+            return
+        try:
+            self.state.stand_in(static.lines(self.runtime.config))
+        except OSError as error:
+            self.log("err", f"what a host without a daemon would need cannot be written down: {error}")
 
     def adopt_hosting(self, runtime: Runtime) -> None:
         """Valid hosting never changes because a daemon starts: addresses are where the kernel has them."""
@@ -352,7 +378,7 @@ class Daemon:
         before = dict(self.runtime.hosting) if before is None else before
         self.runtime.mark_twins()
         writes = self.kernel.writes
-        entered = self.membership.enter(self.runtime)
+        entered = self.membership.enter(self.runtime, again=cause == "retry")
         if entered:
             self.links.poll()  # a new member may have no carrier, which is said before what follows from it
             self.notes(self.news.take().notes)
@@ -381,9 +407,14 @@ class Daemon:
         if cause in ("reconcile", "something of ours was removed") and steps:
             self.log("err", f"{cause}: put back: {'; '.join(plan.describe(s) for s in steps[:4])}")
         for failure in failures:
-            self.log("err", failure)
-        if failures:
-            self.later("retry", RETRY, lambda: self.settle("retry"))
+            if failure not in self._failures:
+                self.log("err", failure)
+        self._failures = frozenset(failures)
+        if not failures and not self.membership.failing:
+            self._retry = RETRY
+        else:
+            self._retry = min(2 * self._retry, RETRY_AT_MOST) if cause == "retry" else self._retry
+            self.later("retry", self._retry, lambda: self.settle("retry"))
         hosts = frozenset(self.runtime.hosting.values())
         for nic in self.runtime.grouped():
             nic.held_back = nic.held_back and nic.name not in hosts

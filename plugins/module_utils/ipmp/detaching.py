@@ -13,7 +13,7 @@ import uuid
 from dataclasses import replace
 from typing import Any, Dict, List, Sequence, Tuple
 
-from . import detach, rerouting, rtnl
+from . import detach, rerouting, rtnl, whole
 from . import loop as loops
 from .arguments import Args, Denial, number
 from .consumers import Asked
@@ -89,7 +89,7 @@ class Detaching:
             failed={nic.name: nic.health.failed for nic in nics},
             offline=[nic.name for nic in nics if nic.offline],
             held_back=[nic.name for nic in self.runtime.grouped() if nic.held_back],
-            snapshot=_snapshot(),
+            snapshot=self._snapshot([nic.name for nic in nics]),
             consumers=asked.taken,
         )
         self.transactions.begin(transaction)
@@ -172,6 +172,12 @@ class Detaching:
                 targets[nic.name] = choice[0]
         return rerouting.planned(transaction.snapshot, targets, self.runtime.hosting)
 
+    def _snapshot(self, leaving: List[str]) -> Dict[str, Any]:
+        try:
+            return whole.snapshot(self.daemon, leaving)
+        except rtnl.LibraryMissing as error:
+            raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error
+
     def _failed(self, failures: List[str], answer: Dict[str, Any]) -> None:
         self.reply.error(
             "verify" if answer["differences"] else "internal",
@@ -192,10 +198,3 @@ def resources_of(meant: Meant, verdict: detach.Verdict) -> List[str]:
     if meant.about.hardware in ("pci", "slot"):
         found += [f"pci/{function}" for function in meant.about.functions]
     return found
-
-
-def _snapshot() -> Dict[str, Any]:
-    try:
-        return rtnl.snapshot()
-    except rtnl.LibraryMissing as error:
-        raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error

@@ -53,9 +53,9 @@ def attached(runtime: Runtime, nics: Iterable[Nic]) -> Hosting:
     """Where data addresses are when these NICs are back and have proved their path."""
     trial = copy.deepcopy(runtime)
     for nic in (trial.nics[nic.name] for nic in nics if nic.name in trial.nics):
-        if nic.detached or not nic.present:
+        if nic.detached or nic.asking or not nic.present:
             nic.present = True
-            nic.detached = nic.leaving = False
+            nic.detached = nic.leaving = nic.asking = False
             nic.health = health.Health()
             trial.repaired(nic, nic.since)
     trial.mark_twins()

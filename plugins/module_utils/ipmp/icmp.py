@@ -98,6 +98,23 @@ def _only_ours(family: int, identifier: int) -> List[Tuple[int, int, int, int]]:
     return [*load, (0x15, 0, 1, identifier), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]
 
 
+def frames_only_ours(family: int, identifier: int) -> List[Tuple[int, int, int, int]]:
+    """The same for Ethernet frames: replies only."""
+    protocol, message, kind = (23, 34, 1) if family == 4 else (20, 54, 58)
+    checks = [((0x30, 0, 0, protocol), kind), ((0x30, 0, 0, message), _REPLY[family])]
+    checks.append(((0x28, 0, 0, message + 4), identifier))
+    steps: List[Tuple[int, int, int, int]] = []
+    for left, (load, wanted) in zip((4, 2, 0), checks):
+        steps += [load, (0x15, 0, left + 1, wanted)]
+    return [*steps, (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]
+
+
+def in_frame(family: int, frame: bytes, identifier: int) -> Optional[Echo]:
+    """The echo that an Ethernet frame brings back, or None."""
+    begin, header = (14, _IPV4_HEADER) if family == 4 else (54, 0)
+    return parse(family, frame[begin : begin + header + _MESSAGE.size], identifier)
+
+
 def _attach(connection: socket.socket, program: Sequence[Tuple[int, int, int, int]]) -> None:
     code = array.array("B", b"".join(struct.pack("=HBBI", *step) for step in program))
     connection.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), code.buffer_info()[0]))

@@ -57,7 +57,7 @@ class Inquiry:
             raise Denial("invalid", f"'hardware' has to be auto, {', '.join(WAYS)}, not {way!r:.40}")
         must_know_files(runtime, name)
         try:
-            found = Sysfs(links, self.sysfs).component(name, way)
+            found = Sysfs(links, self.sysfs, runtime.nics).component(name, way)
         except ComponentError as error:
             raise Denial("hardware", str(error)) from error
         left = self._left(found.name if found else name)
@@ -72,7 +72,7 @@ class Inquiry:
     def all(self) -> List[Meant]:
         """Every component of the host, those that have left included."""
         runtime, links = self.daemon.runtime, self.daemon.kernel.links
-        found = {c.name: c for c in Sysfs(links, self.sysfs).all()}
+        found = {c.name: c for c in Sysfs(links, self.sysfs, runtime.nics).all()}
         for name in runtime.nics:
             found.setdefault(name, self._absent(name))
         known = {

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import Iterable
+from typing import Dict, Iterable, Tuple
 
 from . import health
 from . import loop as loops
@@ -16,12 +17,16 @@ from .news import News
 from .nlparse import LinkEvent
 from .runtime import Nic, Runtime
 
+NAME_WAIT = 5.0  # s for udev to give a new interface its name; it refuses to once the link is up
+UDEV, UDEV_KNOWS = "run/udev/control", "run/udev/data/n{}"  # it runs; it has dealt with the interface of that index
+
 
 class Links:
     """Fills the ``news``."""
 
-    def __init__(self, runtime: Runtime, kernel: Kernel, news: News) -> None:
-        self.runtime, self.kernel, self.news = runtime, kernel, news
+    def __init__(self, root: str, runtime: Runtime, kernel: Kernel, news: News) -> None:
+        self.root, self.runtime, self.kernel, self.news = root, runtime, kernel, news
+        self._unnamed: Dict[int, Tuple[float, bool]] = {}  # ifindex -> until when it may be renamed; here at the start?
         self.changed = 0.0  # CLOCK_MONOTONIC, s: when a link, anybody's, was last seen to change
 
     def take(self, link: LinkEvent, starting: bool = False) -> None:
@@ -29,17 +34,22 @@ class Links:
         self.changed = loops.now()
         known = self.runtime.by_index(link.ifindex)
         if link.deleted or (known is not None and known.name != link.name):
-            self.kernel.links = {n: k for n, k in self.kernel.links.items() if k.ifindex != link.ifindex}
             if known is not None:
                 self._vanished(known)
-            if link.deleted:
-                return
+        if link.deleted:
+            self._unnamed.pop(link.ifindex, None)
+        if any(k.ifindex == link.ifindex and (link.deleted or n != link.name) for n, k in self.kernel.links.items()):
+            self.kernel.links = {n: k for n, k in self.kernel.links.items() if k.ifindex != link.ifindex}
+        if link.deleted:
+            return
         self.kernel.links[link.name] = link
         nic = self.runtime.nics.get(link.name)
         if nic is None:
             return
         if nic.group and link.master:
             self._enslaved(nic, self.kernel.name_of(link.master) or f"interface {link.master}")
+            return
+        if not self._is_named(nic, link, starting):
             return
         nic.master = None
         if nic.present and nic.mac != link.mac:
@@ -53,6 +63,28 @@ class Links:
     def poll(self) -> None:
         """Ask for the carrier of every NIC that counts; answers what the kernel would tell up to a second later."""
         self._ask(self.runtime.watched())
+        for ifindex in list(self._unnamed):
+            link = next((k for k in self.kernel.links.values() if k.ifindex == ifindex), None)
+            if link is None or link.name not in self.runtime.nics:
+                del self._unnamed[ifindex]
+            else:
+                self.take(link, self._unnamed[ifindex][1])
+
+    @property
+    def naming(self) -> bool:
+        """Does somebody still wait for udev?"""
+        return bool(self._unnamed)
+
+    def _is_named(self, nic: Nic, link: LinkEvent, starting: bool) -> bool:
+        """Is that the name that it keeps? udev may still rename one that has just come, to that of another NIC too."""
+        if link.ifindex == nic.ifindex and (nic.present or starting):
+            return True
+        until, _start = self._unnamed.setdefault(link.ifindex, (loops.now() + NAME_WAIT, starting))
+        known = os.path.join(self.root, UDEV_KNOWS.format(link.ifindex))
+        if os.path.exists(os.path.join(self.root, UDEV)) and not os.path.exists(known) and loops.now() < until:
+            return False
+        del self._unnamed[link.ifindex]
+        return True
 
     def _ask(self, nics: Iterable[Nic]) -> None:
         watched = [nic for nic in nics if nic.attached and nic.joined]
@@ -82,8 +114,11 @@ class Links:
         self.runtime.missing -= {nic.name}
         if new:
             nic.joined, nic.since = False, time.time()
-            if nic.group and not nic.detached:
-                nic.health = health.suspect(nic.health, loops.now())
+            if not nic.detached:
+                interface = self.runtime.interface(nic.name)
+                nic.asking = interface is not None and any(a.up for a in interface.addresses)
+                if nic.group:
+                    nic.health = health.suspect(nic.health, loops.now())
             self.news.note(Note("info", f"interface {nic.name} has appeared"))
         self.news.cause(f"{nic.name} has appeared")
 
@@ -105,7 +140,7 @@ class Links:
     def _lost(self, nic: Nic) -> None:
         was_usable = nic.usable
         nic.present, nic.ifindex, nic.joined, nic.since = False, 0, False, time.time()
-        nic.instances, nic.twin = (), False
+        nic.instances, nic.twin, nic.asking, nic.taken = (), False, False, {}
         if was_usable:
             self.news.failed(nic)
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Dict, FrozenSet, List, Optional
+from typing import Callable, Dict, FrozenSet, List, Optional, Set
 
-from . import sysctl
+from . import nl, sysctl
+from .components import STACKED
 from .kernel import Kernel
 from .runtime import Nic, Runtime
 from .sysctl import Change, Sysctls
@@ -20,15 +21,29 @@ class Membership:
     def __init__(self, root: str, kernel: Kernel, log: Callable[[str, str], None]) -> None:
         self.kernel, self.log = kernel, log
         self.sysctls = Sysctls(root)
-        self.failures: List[str] = []  # what the last ``enter`` could not do
-        self._refused: Dict[str, int] = {}  # NIC -> MTU that it does not take; not tried again
+        self.failures: List[str] = []  # what the last ``enter`` could not do, and did not say before
+        self._refused: Dict[str, int] = {}  # NIC -> MTU that it does not take
+        self._down: Set[str] = set()  # NICs that do not come up
         self._warn()
 
-    def enter(self, runtime: Runtime) -> bool:
-        """Everything that a plumbed member needs before it gets addresses. True: something was changed."""
+    @property
+    def failing(self) -> bool:
+        """Is there something that ``enter(again=True)`` would try again?"""
+        return bool(self._refused or self._down)
+
+    def enter(self, runtime: Runtime, *, again: bool = False) -> bool:
+        """Everything that a plumbed member needs before it gets addresses. True: something was changed.
+
+        again: also what was refused before.
+        """
         changed = False
         self.failures = []
+        there = {nic.name for nic in runtime.nics.values() if nic.attached}
+        self._refused = {name: mtu for name, mtu in self._refused.items() if name in there}
+        self._down &= there
         plumbed = [nic for nic in runtime.grouped() if nic.attached]
+        links = self.kernel.links
+        plumbed.sort(key=lambda nic: nic.name in links and links[nic.name].kind in STACKED)  # they need the link below
         if plumbed:
             changed |= bool(self._set(self.sysctls.join_host))
         for nic in plumbed:
@@ -36,10 +51,10 @@ class Membership:
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
-            changed |= self._up(nic) | self._mtu(runtime, nic)
+            changed |= self._up(runtime, nic, again) | self._mtu(runtime, nic, again)
         for interface in runtime.ungrouped():
             nic = runtime.nics[interface.name]
-            changed |= self._up(nic) | self._mtu(runtime, nic)
+            changed |= self._up(runtime, nic, again) | self._mtu(runtime, nic, again)
         self._warn()
         return changed
 
@@ -65,8 +80,19 @@ class Membership:
             if link is not None:
                 self._link(link.ifindex, name, mtu=runtime.mtus[name])
             del runtime.mtus[name]
+        for name in [name for name in runtime.up_before if name not in runtime.nics]:
+            link = self.kernel.links.get(name)
+            if not runtime.up_before.pop(name) and link is not None and not self._used(link.ifindex):
+                gone.append(name)
+                self._link(link.ifindex, name, up=False)
         self._warn()
         return bool(gone)
+
+    def _used(self, ifindex: int) -> bool:
+        """Has somebody else built on it, or given it an address?"""
+        built = any(ifindex in (link.master, link.parent) for link in self.kernel.links.values())
+        addresses = self.kernel.requests.dump_addresses()
+        return built or any(a.ifindex == ifindex and a.scope != nl.SCOPE_LINK for a in addresses)
 
     @staticmethod
     def without_ipv6(runtime: Runtime) -> FrozenSet[str]:
@@ -84,21 +110,32 @@ class Membership:
         mtu = runtime.mtus.pop(nic.name, None)
         return self._link(nic.ifindex, nic.name, up=False, mtu=mtu) if nic.present else []
 
-    def _up(self, nic: Nic) -> bool:
-        if nic.joined:
+    def _up(self, runtime: Runtime, nic: Nic, again: bool) -> bool:
+        tried = nic.name in self._down
+        if nic.joined and not (again and tried):
             return False
-        self._fails(self._link(nic.ifindex, nic.name, up=True))
+        runtime.up_before.setdefault(nic.name, self.kernel.links[nic.name].up)
+        failures = self._link(nic.ifindex, nic.name, up=True)
+        if failures:
+            self._down.add(nic.name)
+            self._fails([] if tried and nic.joined else failures)
+        elif tried:
+            self._down.discard(nic.name)
+            self.log("info", f"{nic.name} has come up at last")
         nic.joined = True
-        return True
+        return not tried
 
-    def _mtu(self, runtime: Runtime, nic: Nic) -> bool:
+    def _mtu(self, runtime: Runtime, nic: Nic, again: bool) -> bool:
         """The MTU that the file names; when it names none any more, the one from before. Has it been changed?"""
         interface, link = runtime.interface(nic.name), self.kernel.links[nic.name]
         named = interface.mtu if interface is not None else None
         wanted = named or runtime.mtus.get(nic.name)
-        if wanted is None or self._refused.get(nic.name) == wanted:
+        tried = wanted is not None and self._refused.get(nic.name) == wanted
+        if tried and not again:
             return False
         self._refused.pop(nic.name, None)
+        if wanted is None:
+            return False
         if named is None:
             del runtime.mtus[nic.name]
         if wanted == link.mtu:
@@ -107,30 +144,35 @@ class Membership:
         failures = self._link(nic.ifindex, nic.name, mtu=wanted)
         if failures:
             self._refused[nic.name] = wanted
-            self._fails(failures)
-        elif named is not None:
-            runtime.mtus.setdefault(nic.name, link.mtu)
+            self._fails([] if tried else failures)
+        else:
+            if named is not None:
+                runtime.mtus.setdefault(nic.name, link.mtu)
+            if tried:
+                self.log("info", f"{nic.name} has taken its MTU of {wanted} at last")
         return self.kernel.writes > writes
 
     def _fails(self, failures: List[str]) -> None:
         self.failures += failures
         for failure in failures:
-            self.log("err", failure)
+            self.log("err", f"{failure}; it is tried again")
 
     def _link(self, ifindex: int, name: str, *, up: Optional[bool] = None, mtu: Optional[int] = None) -> List[str]:
         link = self.kernel.requests.link(ifindex)
-        if link is None:
-            return []
-        try:
-            if mtu and link.mtu != mtu:
+        failures: List[str] = []
+        if link is not None and mtu and link.mtu != mtu:
+            try:
                 self.kernel.requests.set_link(ifindex, mtu=mtu)
                 self.kernel.writes += 1
-            if up is not None and link.up != up:
+            except OSError as error:
+                failures.append(f"the MTU of {name} cannot be {mtu}: {error.strerror}")
+        if link is not None and up is not None and link.up != up:
+            try:
                 self.kernel.requests.set_link(ifindex, up=up)
                 self.kernel.writes += 1
-        except OSError as error:
-            return [f"the MTU of {name} cannot be {mtu}: {error.strerror}" if mtu else f"{name}: {error.strerror}"]
-        return []
+            except OSError as error:
+                failures.append(f"{name}: {error.strerror}")
+        return failures
 
 
 def _members(runtime: Runtime) -> FrozenSet[str]:

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional
 from . import forecast, plan
 from .admission import Admission
 from .arguments import Args, Denial, number, text, texts
+from .arrivals import Arrivals
 from .control import Reply
 from .daemon import Daemon
 from .files import read_config
@@ -31,6 +32,7 @@ class Operations:
     def __init__(self, daemon: Daemon, transactions: Transactions) -> None:
         self.daemon, self.transactions = daemon, transactions
         self.reconfiguration = Reconfiguration(daemon, transactions, self.reread)
+        self.arrivals = Arrivals(daemon)
         self._table: Dict[str, Callable[[Args, Reply], None]] = {
             "ping": self._ping,
             "status": self._status,

@@ -365,8 +365,11 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
     plan += [DelAddress(h) for h in leaving]
     emptied = {h.nic for h in leaving if family_of(h.ip) == 4} - _with_ipv4(observed, target, leaving)
     emptied |= {h.nic for h in turned if family_of(h.ip) == 4}
+    stripped = {(h.nic, h.ip) for h in leaving if family_of(h.ip) == 6}  # their routes there lose the source
     plan += [
-        SetRoute(k, r) for k, r in sorted(target.routes.items(), key=_route_order) if k.family == 4 and r.nic in emptied
+        SetRoute(k, r)
+        for k, r in sorted(target.routes.items(), key=_route_order)
+        if (k.family == 4 and r.nic in emptied) or (r.nic, r.src) in stripped
     ]
     plan += [DelRoute(k, r) for k, r in sorted(observed.routes.items()) if k not in target.routes]
     plan += [DelNexthop(i) for i in sorted(observed.nexthop_groups) if i not in target.nexthop_groups]

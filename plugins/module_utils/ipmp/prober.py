@@ -81,7 +81,7 @@ class Prober:
         self._wake = wake
         self._lock = threading.Lock()
         self._detector = Detector(random.Random(), _nonces().__next__)
-        self._identifier = random.SystemRandom().getrandbits(16)
+        self.identifier = random.SystemRandom().getrandbits(16)
         self._found: Deque[Finding] = collections.deque()
         self._given: Deque[Orders] = collections.deque()  # not yet taken by the thread
         self._thread: Optional[threading.Thread] = None
@@ -243,7 +243,7 @@ class Prober:
                 self._detector.assign(_without(orders, self._refused), now)
 
     def _open(self, key: _Key, nic: str) -> None:
-        connection = icmp.open_socket(*key, self._identifier)
+        connection = icmp.open_socket(*key, self.identifier)
         line = _Line(nic, *key, connection)
         self._epoll.register(connection, select.EPOLLIN)
         self._lines[key] = self._by_fd[connection.fileno()] = line
@@ -264,7 +264,7 @@ class Prober:
 
     def _read(self, line: _Line) -> Optional[Reply]:
         try:
-            packet = icmp.receive(line.connection, line.family, self._identifier)
+            packet = icmp.receive(line.connection, line.family, self.identifier)
         except OSError:  # an error that the kernel had kept for us is none of a probe's; reading takes it away
             return None
         if packet is None:
@@ -281,7 +281,7 @@ class Prober:
         line = self._lines.get((send.ifindex, send.source))
         if line is None:
             return send, time.monotonic(), True
-        message = icmp.request(line.family, self._identifier, icmp.Echo(send.kind, send.sequence, send.nonce))
+        message = icmp.request(line.family, self.identifier, icmp.Echo(send.kind, send.sequence, send.nonce))
         at = time.monotonic()
         try:
             line.connection.sendto(message, icmp.where(send.target, send.ifindex))
@@ -289,6 +289,8 @@ class Prober:
             if error.errno != line.trouble:
                 line.trouble = error.errno
                 text = f"probe: probe sendto ({_FAMILY[line.family]} {line.nic}): {error.strerror}"
+                if error.errno == errno.EPERM:
+                    text += f"; a packet filter of this host refuses it: let icmp echo-request out on {line.nic}"
                 self._found.append(Note("err", text))
             return send, at, True
         line.trouble = None

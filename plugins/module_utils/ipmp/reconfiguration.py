@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional
 
-from . import detach
+from . import detach, whole
 from . import loop as loops
 from .arguments import Args, Denial
 from .attaching import Attaching
@@ -19,6 +19,7 @@ from .detaching import Detaching, messages_of, resources_of
 from .inquiry import Inquiry, Meant, shown
 from .model import ConfigError
 from .occupied import Occupied, Taken
+from .runtime import occupied
 from .transactions import Transactions
 
 Told = Callable[[Optional[str]], None]  # None: done; a sentence: why not
@@ -43,6 +44,7 @@ class Reconfiguration:
             "detach-prepare": self._prepare,
             "detach-commit": self._commit,
             "attach": self._attach,
+            "verify": self._verify,
             "attach-query": self._attach_query,
         }
 
@@ -106,6 +108,10 @@ class Reconfiguration:
                 self.transactions.end(transaction, "confirmed")
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
 
+    def _verify(self, args: Args, reply: Reply) -> None:
+        meant = self.inquiry.meant({**args, "hardware": "none"})
+        reply.ok({"differences": whole.unlike_a_boot(self.daemon, [nic.name for nic in meant.nics])})
+
     def _attach(self, args: Args, reply: Reply) -> None:
         """What the files say now decides (ATT-4). Then the link is asked, for another host may have taken the addresses
         while the component was out (T104).
@@ -118,7 +124,7 @@ class Reconfiguration:
             if problem is not None:
                 raise self._not_understood(problem, name)
             self.transactions.must_be_idle()  # a detach may have begun meanwhile
-            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached]
+            out = [nic for nic in self.inquiry.meant({**args, "hardware": "none"}).nics if nic.detached or nic.asking]
             Occupied(self.daemon, out, lambda taken: self._unless_denied(reply, lambda: asked(taken)))
 
         def asked(taken: Taken) -> None:
@@ -160,7 +166,7 @@ class Reconfiguration:
             reply.error(denial.kind, denial.message, denial.code, **denial.details)
 
     def _occupied(self, name: str, taken: Taken) -> Denial:
-        reasons = "; ".join(f"address {ip} is in use by {mac} on the same link" for ip, mac in sorted(taken.items()))
+        reasons = occupied(taken)
         self.daemon.log("err", f"attach of {name} refused: {reasons}")
         way_out = f"take it off that host, or out of the hostname files here, then attach {name} again"
         rows = [

@@ -39,6 +39,8 @@ class Nic:
     detached: bool = False  # taken out by a transaction, comes back by attach only
     leaving: bool = False  # a detach is moving its addresses away
     trusted: bool = False  # a rollback in need: it worked before, so its link alone is proof
+    asking: bool = False  # it has just come, and whether its addresses are free is not known yet
+    taken: Dict[str, str] = field(default_factory=dict)  # while asking: those that another host has, and its MAC
     removed: bool = False  # it was there and has left without a detach; there is a record of it
     held_back: bool = False  # repaired under FAILBACK=no and not used since
     twin: bool = False  # its hardware address is that of another member (CHK-2)
@@ -53,7 +55,7 @@ class Nic:
     @property
     def plumbed(self) -> bool:
         """Could hold addresses."""
-        return self.attached and not self.offline and not self.twin
+        return self.attached and not self.offline and not self.twin and not self.asking
 
     @property
     def usable(self) -> bool:
@@ -83,7 +85,7 @@ class Nic:
             return "absent"
         if self.offline or self.twin:
             return "offline"
-        if self.health.failed:
+        if self.health.failed or self.taken:
             return "failed"
         return "unknown" if self.probe == "unknown" else "ok"
 
@@ -108,7 +110,14 @@ class Nic:
             return "taken offline by the administrator"
         if self.twin:
             return f"its hardware address {self.mac} is that of another interface of the group"
+        if self.taken:
+            return f"{occupied(self.taken)}; it is asked again, and used when they are free"
         return self.health.reason if self.health.failed else ""
+
+
+def occupied(taken: Mapping[str, str]) -> str:
+    """A sentence about addresses that other hosts have."""
+    return "; ".join(f"address {ip} is in use by {mac} on the same link" for ip, mac in sorted(taken.items()))
 
 
 class Runtime:
@@ -124,7 +133,9 @@ class Runtime:
         self.files_error: Optional[str] = None  # the files on disk are wrong and not in force
         self.suspended = False  # since we started with wrong files: nothing is known to be superfluous
         self.missing: FrozenSet[str] = frozenset()  # NICs that were not there at boot, as long as that is not said
+        self.filtered: Dict[str, str] = {}  # NICs whose probes a packet filter stops: a sentence
         self.mtus: Dict[str, int] = {}  # NIC -> its MTU from before ours
+        self.up_before: Dict[str, bool] = {}  # NIC -> was its link up before it was ours
         self.replaced: Dict[str, str] = {}  # NICs that are another card than before: a sentence, until an attach
 
     def adopt(self, config: Config, now: float) -> None:
@@ -268,11 +279,13 @@ class Runtime:
             "hosting": self.hosting,
             "missing": sorted(self.missing),
             "mtus": self.mtus,
+            "up_before": self.up_before,
             "replaced": self.replaced,
             "nics": {
                 nic.name: {
                     "offline": nic.offline,
                     "detached": nic.detached,
+                    "asking": nic.asking,
                     "held_back": nic.held_back,
                     "joined": nic.joined,
                     "ifindex": nic.ifindex,
@@ -290,6 +303,7 @@ class Runtime:
         self.wishes = {ip: nic for ip, nic in saved.get("wishes", {}).items() if nic in self.nics}
         self.missing = frozenset(saved.get("missing", ()))
         self.mtus = {str(name): int(mtu) for name, mtu in saved.get("mtus", {}).items()}
+        self.up_before = {str(name): bool(up) for name, up in saved.get("up_before", {}).items()}
         self.replaced = {n: str(text) for n, text in saved.get("replaced", {}).items() if n in self.nics}
         # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
         declared = self._declared()
@@ -304,6 +318,7 @@ class Runtime:
                 nic.health = Health(**health)  # what a newer daemon wrote beside it is not for us
             if nic.group:
                 nic.offline, nic.held_back = bool(known.get("offline")), bool(known.get("held_back"))
+            nic.asking = bool(known.get("asking"))
             nic.detached, nic.joined = bool(known.get("detached")), bool(known.get("joined"))
             nic.ifindex = int(known.get("ifindex", 0))
             nic.mac, nic.since = str(known.get("mac", "")), float(known.get("since", 0.0))

@@ -121,6 +121,11 @@ class SimulatedKernel:
         if family == 4 and not any(h.nic == held.nic and family_of(h.ip) == 4 for h in self.addresses):
             # Linux disables IPv4 on a NIC without addresses: plain routes go, those through nexthop objects stay.
             self._drop_routes(lambda key, route: key.family == 4 and route.nic == held.nic)
+        if family == 6:
+            # Its plain routes forget it as their source, even if it is elsewhere by now (seen on Linux 6.1).
+            for key, route in list(self.routes.items()):
+                if route.nic == held.nic and route.src == held.ip:
+                    self.routes[key] = route._replace(src=None)
         if not self._is_source(held.ip):
             self._source_lost(held.ip)
 

@@ -51,7 +51,7 @@ def warnings(runtime: Runtime) -> List[str]:
     for nic in runtime.grouped():
         if not nic.present and not nic.detached:
             found.append(nic.reason_of_absence)
-    found += [text for _name, text in sorted(runtime.replaced.items())]
+    found += [text for _name, text in (*sorted(runtime.replaced.items()), *sorted(runtime.filtered.items()))]
     return found
 
 

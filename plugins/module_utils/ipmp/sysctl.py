@@ -32,6 +32,8 @@ HOST: Tuple[Tuple[str, str], ...] = (
     ("ipv6/fib_multipath_hash_policy", "1"),
 )
 
+_OF_INTERFACES = ("ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh")
+_NOT_SET = frozenset({"mtu", "mc_forwarding", "stable_secret"})  # follow from other things, or cannot be read
 _HOST_KEY = ""  # no interface has this name
 _NOT_INTERFACES = frozenset({"all", "default", ".", ".."})  # names under conf/ that no interface can have
 
@@ -171,6 +173,33 @@ def forwards_ipv6(name: str) -> bool:
 def refuses_ipv6(name: str) -> bool:
     """Whether IPv6 is switched off on this interface."""
     return _read(f"ipv6/conf/{name}/disable_ipv6") == "1"
+
+
+def own(name: str) -> Dict[str, str]:
+    """The settings of an interface that are not what one that is made now would have."""
+    found: Dict[str, str] = {}
+    for folder in _OF_INTERFACES if name not in _NOT_INTERFACES else ():
+        place = _NET / folder / name
+        for setting in sorted(os.listdir(place)) if place.is_dir() else ():
+            value = None if setting in _NOT_SET else _read(f"{folder}/{name}/{setting}")
+            if value is not None and value != _read(f"{folder}/default/{setting}"):
+                found[f"{folder}/{name}/{setting}"] = value
+    return found
+
+
+def restore(name: str, wanted: Mapping[str, str]) -> List[str]:
+    """Make what ``own`` said earlier of an interface true again, but for what members need; a sentence a failure."""
+    failures: List[str] = []
+    members = frozenset(setting.format(name) for setting, _value in MEMBER)
+    now = own(name)
+    for setting in sorted({*wanted, *now} - members):
+        value = wanted.get(setting) or _read(setting.replace(f"/{name}/", "/default/"))
+        if value is not None and value != now.get(setting):
+            try:
+                _write(setting, value)
+            except OSError as error:
+                failures.append(f"{name}: {error.strerror}")
+    return failures
 
 
 def _of(name: str) -> Dict[str, str]:

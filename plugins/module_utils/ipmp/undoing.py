@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from . import forecast, health, rtnl
+from . import forecast, health, rtnl, sysctl, whole
 from . import loop as loops
 from .aside import aside
 from .daemon import Daemon
@@ -118,6 +118,9 @@ class Undoing:
         if transaction.kind == "apply":
             self._put_files_back(transaction)
         nics = self.nics(transaction)
+        for name, settings in transaction.snapshot.get("settings", {}).items():  # a card that was out has lost them
+            for failure in sysctl.restore(name, settings):
+                self.daemon.log("err", failure)
         for nic in nics:
             if nic.detached:
                 nic.detached, nic.offline = False, nic.name in transaction.offline
@@ -151,7 +154,7 @@ class Undoing:
         differences: List[str] = [f"{name} is not there any more" for name in gone]
         if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
             rtnl.restore_foreign(transaction.snapshot, there)  # static routes that were moved among them
-            differences += rtnl.compare(transaction.snapshot, rtnl.snapshot())
+            differences += whole.changes(self.daemon, transaction.snapshot, transaction.interfaces)
         over = partial(self._over, transaction, before, differences)
         self.transactions.consumers.restored(transaction.consumers, transaction.force, over)
 
@@ -185,7 +188,7 @@ class Undoing:
         try:
             with locked(self.daemon.root):
                 write_files(self.daemon.root, transaction.previous)
-            self.daemon.reconfigure(read_config(self.daemon.root))
+            self.daemon.reconfigure(read_config(self.daemon.root), going_back=True)
         except ConfigError as error:
             self.daemon.log("err", f"the previous files could not be put back: {error}")
 

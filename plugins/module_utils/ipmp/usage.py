@@ -13,11 +13,11 @@ from typing import Callable, Collection, Dict, List, Optional, Tuple
 
 from . import nl
 from .boundsockets import bound
+from .components import STACKED
 from .daemon import Daemon
 from .nlparse import RouteEvent
 from .runtime import Nic
 
-STACKED = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec")  # links that go with the one below
 _STATIC = (3, 4)  # RTPROT_BOOT, RTPROT_STATIC: a person's, so they are moved
 _ITS_OWN = (1, 2, 9, nl.PROTO)  # RTPROT_REDIRECT, _KERNEL, _RA, and ours: they come and go with the NIC
 _DAEMONS = {
@@ -55,9 +55,10 @@ class Usage:
         return held
 
     def uppers(self, nic: Nic) -> Tuple[str, ...]:
-        """What is built on it."""
-        links = self.daemon.kernel.links.values()
-        return tuple(k.name for k in links if nic.present and k.parent == nic.ifindex and k.kind in STACKED)
+        """What is built on it and has no file: a member leaves with it, and is judged with it."""
+        links, ours = self.daemon.kernel.links.values(), self.daemon.runtime.nics
+        above = [k.name for k in links if nic.present and k.parent == nic.ifindex and k.kind in STACKED]
+        return tuple(name for name in above if name not in ours)
 
     def routes(self, nic: Nic) -> Tuple[List[str], List[str]]:
         """(destinations of static routes, those that cannot be moved as "10.0.0.0/8 (dhcp)"), through it alone."""

@@ -67,6 +67,15 @@ def test_a_card_goes_and_comes_back(bed: Bed, play: Play) -> None:
         assert (bed.hosting(), present(bed)) == (HOME, [True, True])
 
 
+def test_a_card_is_replaced_when_the_hook_says_so(bed: Bed, play: Play) -> None:
+    """Nobody sees a card come to a bus without hot-plug; the reattach scans the bus."""
+    with Cards(bed, FUNCTIONS) as cards:
+        done = play("dr_replace", "-e", "ipmp_replace_hook=true")
+        assert done.returncode == 0, done.stdout
+        assert [path for path, _text in cards.written][-1] == "bus/pci/rescan"
+        assert (bed.hosting(), present(bed)) == (HOME, [True, True])
+
+
 def test_a_trial_that_fails_puts_the_card_back(bed: Bed, play: Play) -> None:
     with Cards(bed, FUNCTIONS):
         done = play("dr_detach", "-e", '{"ipmp_verify_ports": [9]}')

@@ -68,12 +68,13 @@ def state(bed: Bed) -> Dict[str, Any]:
 
 
 def as_before(bed: Bed, before: Dict[str, Any]) -> None:
-    """Soon everything is as it was; nexthops have other numbers."""
+    """Soon everything is as it was, also as the daemon sees it; nexthops have other numbers."""
 
     def differences() -> List[str]:
         return compare(before, state(bed), nexthop_ids=False)
 
     eventually(lambda: not differences(), differences)
+    assert bed.call("verify", component="eth1")["differences"] == []
 
 
 def unconfigured(bed: Bed, *options: str) -> None:
@@ -206,6 +207,7 @@ def test_a_new_nic_joins_its_group_and_is_in_use(bed: Bed, first: str, files: Di
         eventually(lambda: "eth3" in bed.status()["groups"][0]["active"], "it carries traffic")
         expected = "ok" if files is PROBED else "disabled"
         eventually(lambda: bed.interface("eth3")["probe"] == expected, "it is probed")
+        assert bed.call("verify", component="eth3")["differences"] == []
     finally:
         if not bed.nic("eth3").present:
             bed.nic("eth3").put_back()

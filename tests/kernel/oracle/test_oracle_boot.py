@@ -237,6 +237,7 @@ def test_attached_later_everything_is_as_if_it_had_been_there_at_boot(bed: Bed) 
     assert compare(present, dump(bed.host)) != []
     bed.nic("eth1").put_back()
     assert compare(present, settled(bed, home), nexthop_ids=False) == []
+    assert bed.call("verify", component="eth1")["differences"] == []
 
 
 def settled(bed: Bed, home: Callable[[], bool]) -> Dump:

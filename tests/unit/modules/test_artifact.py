@@ -56,7 +56,7 @@ def test_unpacking_replaces_the_whole_package_and_leaves_no_rest(package: Path, 
     (target / "ipmp" / "removed_long_ago.py").write_text("")
     archive = tmp_path / "ipmp.tar.gz"
     archive.write_bytes(artifact.pack({"ipmp": str(package)}))
-    artifact.unpack(str(archive), str(target), {"ipmp": str(artifact.digest(str(package)))})
+    artifact.unpack(str(archive), str(target), {"ipmp": str(artifact.digest(str(package)))}, lambda _fresh: None)
     assert artifact.digest(str(target / "ipmp")) == artifact.digest(str(package))
     assert [p.name for p in target.iterdir()] == ["ipmp"]
 
@@ -68,7 +68,7 @@ def test_another_archive_than_announced_replaces_nothing(package: Path, tmp_path
     archive = tmp_path / "ipmp.tar.gz"
     archive.write_bytes(artifact.pack({"ipmp": str(package)}))
     with pytest.raises(ValueError, match="run the task again"):
-        artifact.unpack(str(archive), str(target), {"ipmp": "0" * 64})
+        artifact.unpack(str(archive), str(target), {"ipmp": "0" * 64}, lambda _fresh: None)
     assert (target / "ipmp" / "old.py").exists()
 
 

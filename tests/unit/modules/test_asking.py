@@ -197,6 +197,28 @@ def test_attached_puts_back_what_was_taken_out(root: str, monkeypatch: pytest.Mo
         assert run(monkeypatch, "ipmp_dr", component="eth1", state="attached")["changed"] is True
 
 
+def test_attached_with_something_otherwise_than_after_a_boot_fails_with_that(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "eth1: its MTU is 1300, not 1400"
+    answer = refuse("verify", differences=[told])
+    with serving(root, detach_query={**QUERY, "state": "detached"}, attach=answer):
+        with pytest.raises(Failed) as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1", state="attached")
+    assert (failure.value.result["reason"], failure.value.result["differences"]) == ("verify", [told])
+
+
+def test_an_attach_is_waited_for_as_long_as_the_daemon_says_or_the_task(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached = {"changed": True, "moves": [], "messages": []}
+    with serving(root, detach_query={**QUERY, "state": "detached", "wait_timeout": 137.0}, attach=attached) as bed:
+        run(monkeypatch, "ipmp_dr", component="eth1", state="attached")
+        run(monkeypatch, "ipmp_dr", component="eth1", state="attached", wait_timeout=5)
+        waits = [r["wait_timeout"] for r in bed.requests if r["op"] == "attach"]
+    assert waits == [137.0, 5]
+
+
 @pytest.mark.parametrize("name", ["ipmp_dr", "ipmp_offline", "ipmp_info"])
 def test_without_a_daemon_one_sentence_says_so(root: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     options = {"ipmp_dr": {"component": "eth1"}, "ipmp_offline": {"interface": "eth1", "state": "offline"}}

@@ -115,6 +115,8 @@ def _serve(root: str, log: Callable[[str, str], None], beside: Optional[TextIO])
 def _static(root: str, log: Callable[[str, str], None]) -> int:
     daemon = Daemon(root, log)
     daemon.start()
+    while daemon.links.naming:
+        daemon.loop.run_once()
     log("err", "addresses are placed once; nothing watches the links")
     daemon.close()
     return 1 if daemon.runtime.suspended else 0
