@@ -30,8 +30,10 @@ unbuilt = $(error make $@ is not built yet: $(1))
 help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
 	@echo "make test               every check and test, or one part of them:"
-	@echo "                        make lint, sanity, unit, kernel, systemd, molecule, vm-short"
+	@echo "                        make lint, collection, sanity, cores, unit, kernel, systemd, molecule, vm-short"
+	@echo "                        (make sanity CORE=2.16: with one line of ansible-core)"
 	@echo "make test-vm            cards plugged into and pulled from a virtual machine, ten minutes"
+	@echo "make docs               build/docs: the pages and all modules, roles and filters as HTML; man pages"
 	@echo "make crash-points       the daemon is killed at every call of a detach, a rollback and an attach"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
@@ -55,7 +57,7 @@ demo:
 .PHONY: test
 test:
 	$(call need_root,$(namespaces))
-	@for part in lint sanity unit $(SIM) kernel systemd molecule vm-short; do \
+	@for part in lint collection sanity cores unit $(SIM) kernel systemd molecule vm-short; do \
 		echo "== make $$part"; $(MAKE) $$part || exit; \
 	done
 
@@ -76,6 +78,24 @@ sanity:
 	$(call need_root,$(installs))
 	@$(SETUP) packages venv view
 	@$(shell command -v python3) tools/sanity.py $(CORE)
+
+.PHONY: cores
+cores:
+	$(call need_root,$(namespaces))
+	@$(SETUP) packages venv view
+	@$(shell command -v python3) tools/cores.py
+	$(PYTEST) -n 2 tests/cores
+
+.PHONY: collection
+collection:
+	$(call need_root,$(installs))
+	@$(SETUP) packages venv view
+	@$(shell command -v python3) tools/release.py check
+
+.PHONY: docs
+docs:
+	@$(SETUP) venv view
+	@$(shell command -v python3) tools/release.py docs
 
 .PHONY: unit
 unit:

@@ -34,16 +34,21 @@ CORES = {
 
 def venv(core: str) -> Path:
     """The environment of that line, made anew when its requirements or its Python differ from what it was made of."""
-    folder = BUILD / "cores" / core
     program = pythons.folder_of(CORES[core].python) / f"python{CORES[core].python}"
     wanted = CHECKOUT / "requirements" / "cores" / f"{core}.txt"
+    return environment(BUILD / "cores" / core, str(program), wanted)
+
+
+def environment(folder: Path, program: str, wanted: Path) -> Path:
+    """The folder, with an environment of this Python and what the requirements file wants."""
     key = hashlib.sha256(f"{program} {folder}".encode() + wanted.read_bytes()).hexdigest() + "\n"
     stamp = folder / ".stamp"
     if not stamp.exists() or stamp.read_text() != key:
-        run(f"making build/cores/{core}", [str(program), "-m", "venv", "--clear", str(folder)])
+        where = folder.relative_to(CHECKOUT)
+        run(f"making {where}", [program, "-m", "venv", "--clear", str(folder)])
         quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-r", str(wanted)]
-        run(f"installing ansible-core {core}", pip, quiet)
+        run(f"installing {wanted.relative_to(CHECKOUT)} into {where}", pip, quiet)
         stamp.write_text(key)
     return folder
 

@@ -50,10 +50,17 @@ def environment(core: str) -> Dict[str, str]:
     }
 
 
-def tree(core: str, tarball: Path) -> Path:
-    """The collection as a user of that line installs it, and what only its tests need."""
+def built(core: str, folder: Path) -> Path:
+    """The tarball, built into the folder."""
+    build = [str(BUILD / "cores" / core / "bin" / "ansible-galaxy"), "collection", "build", "--force"]
+    run("building the tarball", [*build, "--output-path", str(folder), str(CHECKOUT)], environment(core))
+    (tarball,) = folder.glob("netpath-ipmp-*.tar.gz")
+    return tarball
+
+
+def tree(core: str, tarball: Path, top: Path) -> Path:
+    """The collection as a user of that line installs it below top, and what only ansible-test needs."""
     bin_ = BUILD / "cores" / core / "bin"
-    top = TREES / core
     install = [str(bin_ / "ansible-galaxy"), "collection", "install", "--force", "--offline", "--no-deps"]
     run(f"installing the tarball for {core}", [*install, "-p", str(top), str(tarball)], environment(core))
     found = top / "ansible_collections" / "netpath" / "ipmp"
@@ -72,7 +79,7 @@ def tree(core: str, tarball: Path) -> Path:
 
 def test(core: str, tarball: Path) -> List[str]:
     """What is wrong; the whole output is in a log."""
-    folder = tree(core, tarball)
+    folder = tree(core, tarball, TREES / core)
     log = BUILD / "log" / f"sanity-{core}.log"
     begin = time.monotonic()
     with log.open("w", encoding="utf-8") as out:
@@ -102,9 +109,7 @@ def main() -> int:
     names = cores.make(sys.argv[1:])
     shutil.rmtree(TREES, ignore_errors=True)
     TREES.mkdir(parents=True)
-    build = [str(BUILD / "cores" / names[-1] / "bin" / "ansible-galaxy"), "collection", "build", "--force"]
-    run("building the tarball", [*build, "--output-path", str(TREES), str(CHECKOUT)], environment(names[-1]))
-    (tarball,) = TREES.glob("netpath-ipmp-*.tar.gz")
+    tarball = built(names[-1], TREES)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         wrong = [text for found in pool.map(lambda core: test(core, tarball), names) for text in found]
     print("\n".join(wrong), file=sys.stderr)

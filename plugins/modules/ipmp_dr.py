@@ -138,18 +138,21 @@ busy_with:
   description: The transaction that has to be confirmed or rolled back first.
   returned: when another transaction is open
   type: str
-reason:
-  description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
-  returned: when one of these applies
-  type: str
+<<<<<<< HEAD
+=======
 differences:
   description:
     - What is not as it was before the detach, when a transaction was undone.
     - What is not as it would be after a boot with the component in its place, when one was attached. It stays attached.
-  returned: when there was something to compare and the module failed
+  returned: when the host is not as it was
   type: list
   elements: str
   sample: ["eth1: its MTU is 1300, not 1400"]
+>>>>>>> main
+reason:
+  description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
+  returned: when one of these applies
+  type: str
 rolled_back:
   description: Whether the host is back as it was before the transaction.
   returned: when a transaction was undone

@@ -10,6 +10,7 @@ from typing import Tuple
 
 from .daemon import idle_cpu, rss
 from .failover import carrier_loss, repair, second_loss
+from .playbook import first_run, preflight, second_run
 from .prober_cpu import probe_cpu
 from .row import Row
 from .silent import silent_loss
@@ -61,5 +62,10 @@ ROWS: Tuple[Row, ...] = (
     ),
     Row("daemon_import", "import of the daemon", "ms", partial(imported, 20)),
     Row("status_64_groups", "the control socket's status of 64 groups", "ms", partial(status, 64, 50)),
+    Row("setup_first_run_vs_ping_1_host", "first setup of a host", "s", partial(first_run, 1, 5)),
+    Row("setup_second_run_vs_ping_1_host", "second setup of a host", "s", partial(second_run, 1, 5)),
+    Row("setup_first_run_vs_ping", "first setup of 50 hosts", "s", partial(first_run, 50, 2)),
+    Row("setup_second_run_vs_ping", "second setup of 50 hosts", "s", partial(second_run, 50, 3)),
+    Row("setup_preflight_2000_hosts", "an inventory of 2000 hosts compared", "s", partial(preflight, 2000, 3), 30.0),
     Row("false_failures_fdt100_8_nics_5_targets", "false failures under load", "failures", false_failures, 0.0),
 )

@@ -3,9 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab to play in: ``python -m lab up`` leaves one running, the other words work on it, ``down`` ends it.
 
+<<<<<<< HEAD
 up [--bed systemd] [--nic tap] [DESCRIPTION.yml]    pull|plug|cut|mend|out|back HOST NIC    sh HOST [COMMAND...]    down
 of the systemd bed: boot|console HOST
+=======
+up [--bed systemd] [--nic tap] [--ssh HOST=ADDRESS] [DESCRIPTION.yml]
+pull|plug|cut|mend|out|back HOST NIC    sh HOST [COMMAND...]    down
+>>>>>>> main
 
+With --ssh there is an ssh.yml beside the inventory, which reaches the hosts over SSH from the lab's controller.
 It keeps its socket, log and inventory in $LAB_FOLDER, else in build/lab; two folders are two labs.
 """
 
@@ -38,6 +44,7 @@ def main() -> int:
         made = words.add_parser(name)
         made.add_argument("--bed", choices=("quick", "systemd"), default="quick")
         made.add_argument("--nic", choices=("veth", "tap"), default="veth")
+        made.add_argument("--ssh", action="append", default=[], metavar="HOST=ADDRESS")
         made.add_argument("description", nargs="?", help="a YAML file; without it, the three hosts of the demo")
     words.add_parser("down")
     for name in CABLE_WORDS:
@@ -78,6 +85,7 @@ def up(arguments: argparse.Namespace) -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     log = FOLDER / "lab.log"
     command = [sys.executable, "-m", "lab", "serve", "--bed", arguments.bed, "--nic", arguments.nic]
+    command += [word for pair in arguments.ssh for word in ("--ssh", pair)]
     if arguments.description is not None:
         command.append(str(Path(arguments.description).resolve()))
     with log.open("w", encoding="utf-8") as out:
@@ -104,12 +112,19 @@ def run(arguments: argparse.Namespace) -> int:
     plain = arguments.description is None
     with Lab(description(arguments.bed, arguments.nic) if plain else arguments.description) as lab:
         inventory = FOLDER / "inventory.yml"
+<<<<<<< HEAD
 
         def write() -> None:
             lab.write_inventory(inventory, variables() if plain else None)
 
         write()
         serve(lab, FOLDER, hint(lab, inventory), write)
+=======
+        lab.write_inventory(inventory, variables() if plain else None)
+        if arguments.ssh:
+            lab.write_inventory(FOLDER / "ssh.yml", ssh=dict(pair.split("=", 1) for pair in arguments.ssh))
+        serve(lab, FOLDER, hint(lab, inventory))
+>>>>>>> main
         inventory.unlink()
     return 0
 

@@ -66,7 +66,7 @@ def write_ssh(
     sockets.mkdir(mode=0o700, exist_ok=True)
     key = folder / "id_ed25519"
     if not key.exists():
-        _keygen(key)
+        keygen(key)
     options = (
         f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR -o ControlPath={sockets}/%C"
     )
@@ -121,7 +121,8 @@ def ansible(
     return subprocess.run(line, env=environment(extra), text=True, capture_output=True, timeout=timeout, check=False)
 
 
-def _keygen(key: Path) -> None:
+def keygen(key: Path) -> None:
+    """Make a pair of keys at that path."""
     done = subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)],
         capture_output=True,

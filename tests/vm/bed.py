@@ -54,7 +54,7 @@ ip addr add {CLIENT[1]}/64 dev {BRIDGE} nodad
 ip link set {BRIDGE} up
 """
 LATE = 100  # packets that may be on their way when the client stops
-PLAY = 180.0  # s; a task costs one to three, ten on a busy machine
+PLAY = 300.0  # s; a task costs one to three, ten on a busy machine
 
 
 class Bed:
@@ -193,7 +193,7 @@ class Bed:
         """Wait until the guest's kernel holds what it held; link-local addresses of a new card take a second."""
         deadline = time.monotonic() + timeout
         while differences := compare(before, dump(self.guest), nexthop_ids=False):
-            assert time.monotonic() < deadline, differences
+            assert time.monotonic() < deadline, f"{differences}\n{self.guest.journal()}"
             time.sleep(0.5)
 
     # -- the client
@@ -231,8 +231,12 @@ class Client:
             for address in addresses
         }
 
-    def stop(self) -> Dict[str, int]:
-        """Packets lost by address, before its last answer; AssertionError where it does not answer any more."""
+    def stop(self, seconds: float = 0.0) -> Dict[str, int]:
+        """Packets lost by address, before its last answer; AssertionError where it does not answer any more.
+
+        seconds: go on for so long first.
+        """
+        time.sleep(seconds)
         lost = {}
         for ping in self._pings.values():
             ping.send_signal(signal.SIGINT)

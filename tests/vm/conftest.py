@@ -40,6 +40,20 @@ def acpi() -> Iterator[Deployed]:
     made.bed.close()
 
 
+@pytest.fixture(scope="session")
+def native() -> Iterator[Deployed]:
+    """The ports of the slots say beforehand that they lose power, as on real servers."""
+    made = Deployed("native")
+    yield made
+    made.bed.close()
+
+
+@pytest.fixture
+def native_bed(native: Deployed) -> Iterator[Bed]:
+    """Ready, all addresses at home."""
+    yield from _restored(native)
+
+
 @pytest.fixture
 def bed(acpi: Deployed) -> Iterator[Bed]:
     """Ready, all addresses at home."""

@@ -82,7 +82,7 @@ MASKED = (
     "e2scrub_reap.service",
     "nftables.service",
 )
-VERSION = 1  # of what this file does with all that
+VERSION = 2  # of what this file does with all that
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,10 @@ def _newest() -> str:
 
 def _furnish(root: Path, key: str) -> None:
     units = root / "etc/systemd/system"
-    for name in rootfs.MASKED:  # for a host that is a container
-        if name not in ("systemd-firstboot.service", "systemd-random-seed.service") and not name.endswith(".timer"):
-            (units / name).unlink()
-    for name in rootfs.UDEV_UNITS:
-        shutil.rmtree(units / f"{name}.d")
+    for path in units.glob("*.d/lab.conf"):  # for hosts that are containers
+        path.unlink()
+    for name in ("ssh.service", "ssh.socket"):
+        (units / name).unlink()
     for name in MASKED:
         (units / name).unlink(missing_ok=True)
         (units / name).symlink_to("/dev/null")

@@ -31,7 +31,6 @@ class KeptOff:
 
     def __init__(self, root: str, run: Run, managers: Sequence[str], members: Sequence[str]) -> None:
         self._root, self._run, self._members = root, run, members
-        network_managers.check(members)
         self._place = network_managers.generator(root, managers)
         self._named = network_managers.named(root, members if managers else ())
         self._active = _active(run, managers)

@@ -27,6 +27,8 @@ sys.exit(main(sys.argv[1:]))
 # /etc is writable because a rollback puts the files back; /proc/sys/net because members need settings of their own,
 # which is why ProtectKernelTunables is absent and the rest of /proc/sys is closed by path.
 # DeviceAllow, since ProtectClock closes all devices that are not named, and the console is told which NICs are missing.
+# The kernel's log is read, since nothing else says that a slot is about to lose power; ProtectKernelLogs, which would
+# forbid it, also forbids syslog(2): that is named instead.
 # SupplementaryGroups lets the daemon give its socket to the group without CAP_CHOWN.
 UNIT_TEXT = """\
 # Written by netpath.ipmp (role mpathd); change it with: systemctl edit ipmp.service
@@ -55,7 +57,7 @@ RuntimeDirectory=ipmp
 RuntimeDirectoryPreserve=yes
 StateDirectory=ipmp
 StateDirectoryMode=0700
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_NICE
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_NICE CAP_SYSLOG
 AmbientCapabilities=
 NoNewPrivileges=yes
 ProtectSystem=strict
@@ -65,9 +67,12 @@ ProtectHome=yes
 PrivateTmp=yes
 ProtectClock=yes
 DeviceAllow=/dev/console w
+DeviceAllow=/dev/kmsg r
 ProtectControlGroups=yes
 ProtectHostname=yes
-ProtectKernelLogs=yes
+InaccessiblePaths=-/proc/kmsg
+SystemCallFilter=~syslog
+SystemCallErrorNumber=EPERM
 ProtectKernelModules=yes
 LockPersonality=yes
 RestrictNamespaces=yes

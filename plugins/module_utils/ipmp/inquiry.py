@@ -61,7 +61,8 @@ class Inquiry:
         except ComponentError as error:
             raise Denial("hardware", str(error)) from error
         left = self._left(found.name if found else name)
-        if left is not None and (found is None or set(found.interfaces) <= set(left.about.interfaces)):
+        # Until udev has named them, the NICs of a card that is back are not those of the record.
+        if left is not None and (found is None or not set(found.interfaces) > set(left.about.interfaces)):
             return left
         if found is None and name in runtime.nics:
             found = self._absent(name)

@@ -9,7 +9,7 @@ import os
 from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
 from . import forecast, plan
-from .admission import Admission
+from .admission import Admission, Raised
 from .arguments import Args, Denial, number, text, texts
 from .arrivals import Arrivals
 from .control import Reply
@@ -82,6 +82,7 @@ class Operations:
     def _plan(self, args: Args, reply: Reply) -> None:
         config = read_config(self.daemon.root, texts(args, "files"))
         self._room_for_old_settings(config)
+        self._admissible(config)
         self._admit(config, lambda: reply.ok(self._planned(config)), reply)
 
     def _planned(self, config: Config) -> Dict[str, Any]:
@@ -116,6 +117,7 @@ class Operations:
     def _read(self, tell: Callable[[Optional[str]], None], *, again: bool) -> None:
         def admitted(problem: Optional[str]) -> None:
             if problem is not None:
+                raised.lower()
                 self.daemon.not_reloaded(problem)
             else:
                 self.daemon.reconfigure(config)
@@ -131,7 +133,8 @@ class Operations:
             self.daemon.not_reloaded(str(error))
             tell(str(error))
         else:
-            Admission(self.daemon, config, self._held(config), admitted)
+            raised = Raised(self.daemon, config)
+            raised.when_there(lambda: Admission(self.daemon, config, self._held(config), admitted))
 
     def _apply(self, args: Args, reply: Reply) -> None:
         transaction = self.transactions.accepts_apply(args.get("transaction"))
@@ -143,14 +146,18 @@ class Operations:
             self.transactions.accepts_apply(args.get("transaction"))  # a detach may have begun meanwhile
             self._in_force(config, transaction, seconds, reply)
 
-        self._admit(config, admitted, reply)
-
-    def _admit(self, config: Config, admitted: Callable[[], None], reply: Reply) -> None:
-        """Go on if neither the kernel nor the link contradicts the configuration; else that is the answer."""
         self._admissible(config)
+        raised = Raised(self.daemon, config)
+        raised.when_there(lambda: self._or_refused(lambda: self._admit(config, admitted, reply, raised.lower), reply))
+
+    def _admit(
+        self, config: Config, admitted: Callable[[], None], reply: Reply, refused: Callable[[], None] = lambda: None
+    ) -> None:
+        """Go on if the link does not contradict the configuration; else that is the answer."""
 
         def tell(problem: Optional[str]) -> None:
             if problem is not None:
+                refused()
                 reply.error("invalid", problem)
             else:
                 self._or_refused(admitted, reply)

@@ -37,7 +37,7 @@ class Nic:
     joined: bool = False  # its link and settings have been made those of a member
     offline: bool = False  # if_mpadm -d
     detached: bool = False  # taken out by a transaction, comes back by attach only
-    leaving: bool = False  # a detach is moving its addresses away
+    leaving: bool = False  # its addresses are to move away: a detach, or its slot is about to lose power
     trusted: bool = False  # a rollback in need: it worked before, so its link alone is proof
     asking: bool = False  # it has just come, and whether its addresses are free is not known yet
     taken: Dict[str, str] = field(default_factory=dict)  # while asking: those that another host has, and its MAC

@@ -268,6 +268,6 @@ def test_members_named_by_the_role_count_until_the_files_speak(tmp_path: Path) -
 
 def test_the_unit_names_the_rights_it_needs_and_no_more() -> None:
     unit: List[str] = layout.UNIT_TEXT.splitlines()
-    assert "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_NICE" in unit
+    assert "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_NICE CAP_SYSLOG" in unit
     assert "ReadWritePaths=/etc /var/lib/ipmp /run/ipmp" in unit
     assert "ExecReload=/bin/kill -HUP $MAINPID" in unit

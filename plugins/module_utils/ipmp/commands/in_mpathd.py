@@ -20,6 +20,7 @@ from .. import client
 from ..bootwatch import BootWatch
 from ..control import AlreadyRunning, ControlServer
 from ..daemon import Daemon
+from ..notices import Notices
 from ..operations import Operations
 from ..transactions import Transactions
 
@@ -101,6 +102,7 @@ def _serve(root: str, log: Callable[[str, str], None], beside: Optional[TextIO])
     daemon.loop.on_signal(signal.SIGUSR1, daemon.dump)
     daemon.start()
     BootWatch(daemon, transactions.records)
+    Notices(daemon)
     transactions.resume()
     operations.reconfiguration.attaching.resume()
     _notify("READY=1")
