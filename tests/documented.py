@@ -37,7 +37,7 @@ MUST: Dict[str, Callable[[Mapping[str, Any], Result], bool]] = {
     "when a transaction was undone": lambda options, result: False,
     "when one of these applies": lambda options, result: False,
     "when another transaction is open": lambda options, result: False,
-    "when there was something to compare and the module failed": lambda options, result: False,
+    "when the host is not as it was": lambda options, result: False,
     "when gathered": lambda options, result: False,
 }
 ONLY_FAILED = ("when refused", "when one of these applies", "when another transaction is open", "on failure")

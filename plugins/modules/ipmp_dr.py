@@ -138,8 +138,6 @@ busy_with:
   description: The transaction that has to be confirmed or rolled back first.
   returned: when another transaction is open
   type: str
-<<<<<<< HEAD
-=======
 differences:
   description:
     - What is not as it was before the detach, when a transaction was undone.
@@ -148,7 +146,6 @@ differences:
   type: list
   elements: str
   sample: ["eth1: its MTU is 1300, not 1400"]
->>>>>>> main
 reason:
   description: Why the module failed; V(refused), V(busy), V(timeout), V(verify) or V(hardware).
   returned: when one of these applies

@@ -3,13 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab to play in: ``python -m lab up`` leaves one running, the other words work on it, ``down`` ends it.
 
-<<<<<<< HEAD
-up [--bed systemd] [--nic tap] [DESCRIPTION.yml]    pull|plug|cut|mend|out|back HOST NIC    sh HOST [COMMAND...]    down
-of the systemd bed: boot|console HOST
-=======
 up [--bed systemd] [--nic tap] [--ssh HOST=ADDRESS] [DESCRIPTION.yml]
 pull|plug|cut|mend|out|back HOST NIC    sh HOST [COMMAND...]    down
->>>>>>> main
+of the systemd bed: boot|console HOST
 
 With --ssh there is an ssh.yml beside the inventory, which reaches the hosts over SSH from the lab's controller.
 It keeps its socket, log and inventory in $LAB_FOLDER, else in build/lab; two folders are two labs.
@@ -112,19 +108,14 @@ def run(arguments: argparse.Namespace) -> int:
     plain = arguments.description is None
     with Lab(description(arguments.bed, arguments.nic) if plain else arguments.description) as lab:
         inventory = FOLDER / "inventory.yml"
-<<<<<<< HEAD
 
         def write() -> None:
             lab.write_inventory(inventory, variables() if plain else None)
+            if arguments.ssh:
+                lab.write_inventory(FOLDER / "ssh.yml", ssh=dict(pair.split("=", 1) for pair in arguments.ssh))
 
         write()
         serve(lab, FOLDER, hint(lab, inventory), write)
-=======
-        lab.write_inventory(inventory, variables() if plain else None)
-        if arguments.ssh:
-            lab.write_inventory(FOLDER / "ssh.yml", ssh=dict(pair.split("=", 1) for pair in arguments.ssh))
-        serve(lab, FOLDER, hint(lab, inventory))
->>>>>>> main
         inventory.unlink()
     return 0
 
