@@ -28,8 +28,6 @@ GOOD: Dict[str, Dict[str, Any]] = {
     "ipmp_address": {"interface": "eth1", "address": "192.0.2.11/24"},
     "ipmp_offline": {"interface": "eth1", "state": "offline"},
     "ipmp_dr": {"component": "eth1"},
-    "ipmp_preflight": {"groups": [GROUP]},
-    "ipmp_wait": {"component": "eth1", "seen": "gone"},
     "ipmp_info": {"gather": ["groups"]},
     "ipmp_reach": {"addresses": ["192.0.2.11"]},
     "ipmp_daemon": {"state": "present", "artifact": {"code": "0"}},
@@ -208,7 +206,6 @@ def listed() -> Iterator[Case]:
             Case("ipmp_config", {"defaults": {"failure_detection_time": time}}, ("failure_detection_time",))
             for time in (-1, 0, 19)
         ),
-        Case("ipmp_wait", {"component": "eth1", "seen": "gone", "wait_timeout": -1}, ("wait_timeout", "-1")),
         Case("ipmp_dr", {"state": "detached"}, ("component",)),
         Case("ipmp_dr", {"state": "attached"}, ("component",)),
         Case("ipmp_dr", {"state": "confirmed"}, ("transaction",)),
