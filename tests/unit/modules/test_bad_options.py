@@ -192,6 +192,7 @@ def listed() -> Iterator[Case]:
             ("groups", "'lan'", "'side'", "eth1"),
         ),
         Case("ipmp_config", {"purge": True}, ("purge", "groups")),
+        Case("ipmp_config", {"groups": [GROUP], "confirm": True}, ("confirm", "confirm_timeout")),
         Case("ipmp_config", {"state": "confirmed"}, ("transaction",)),
         Case("ipmp_config", {"state": "confirmed", "transaction": "t", "groups": [GROUP]}, ("groups", "confirmed")),
         Case("ipmp_config", {"state": "rolled_back", "purge": True}, ("purge", "rolled_back")),
