@@ -85,7 +85,7 @@ cores:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
 	@$(shell command -v python3) tools/cores.py
-	$(PYTEST) -n 2 tests/cores
+	$(PYTEST) -n 2 --dist loadfile tests/cores
 
 .PHONY: collection
 collection:
