@@ -37,7 +37,8 @@ help:
 	@echo "make crash-points       the daemon is killed at every call of a detach, a rollback and an attach"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
-	@echo "                        (ROWS=id,id: some rows only; BENCH_QUICK=1: few rounds)"
+	@echo "                        (ROWS=id,id: some rows only; BENCH_DOCS=1: these into docs too;"
+	@echo "                        BENCH_QUICK=1: few rounds)"
 	@echo "make lab-up, lab-down   hosts to play with, and their removal"
 
 .PHONY: venv

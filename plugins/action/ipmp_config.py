@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
                 raise
             raise AnsibleConnectionFailure(
                 f"{error}. If the change had begun, the host puts everything back by itself "
-                f"within {given['confirm_timeout']} s"
+                f"within {given.get('confirm_timeout', 0)} s"
             ) from error
         if not wanted or result.get("failed") or not result.get("transaction"):
             return result

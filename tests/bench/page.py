@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Sequence
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SOAK, SOAK_SECONDS = "false_failures_fdt100_8_nics_5_targets", 600
@@ -117,7 +117,20 @@ def _goal(row: Mapping[str, Any]) -> str:
 
 def _about(row: Mapping[str, Any]) -> str:
     cannot = "".join(f" {name}: {why}." for name, why in sorted(row.get("cannot", {}).items()))
-    return f"* `{row['id']}`: {row['title']}. {row['note'][:1].upper()}{row['note'][1:]}.{cannot}"
+    later = row.get("later")
+    when = f" Measured later than the rest, at {later['commit']}, {later['began']}." if later else ""
+    return f"* `{row['id']}`: {row['title']}. {row['note'][:1].upper()}{row['note'][1:]}.{cannot}{when}"
+
+
+def merged(known: Mapping[str, Any], some: Mapping[str, Any], order: Sequence[str]) -> Dict[str, Any]:
+    """A whole run's results in which some rows were measured anew; each of these says when, and of which code.
+
+    order is of the ids of all rows; one that is not among them any more is left out.
+    """
+    later = {what: some[what] for what in ("commit", "began")}
+    rows = {row["id"]: row for row in known["rows"]}
+    rows.update({row["id"]: {**row, "later": later} for row in some["rows"]})
+    return {**known, "rows": [rows[name] for name in order if name in rows]}
 
 
 def write(text: str) -> List[Path]:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Tuple
+from typing import Iterator, Tuple
 
 from .daemon import idle_cpu, rss
 from .failover import carrier_loss, repair, second_loss
+from .planned import gap, lost
+from .playbook import first_run, preflight, second_run
 from .prober_cpu import probe_cpu
 from .row import Row
 from .silent import silent_loss
@@ -17,6 +19,17 @@ from .soak import false_failures
 from .startup import imported, start, status
 
 LAST, CPU = "carrier loss to the last announcement", "% of a core"
+PLANNED = {"": 1, "_two_nics": 2}  # NICs on the card
+
+
+def _planned() -> Iterator[Row]:
+    for more, nics in PLANNED.items():
+        for family in (4, 6):
+            name, title = f"planned_move_v{family}{more}", f"planned detach and reattach, IPv{family}, {nics} NIC"
+            title += "s" if nics > 1 else ""
+            yield Row(f"{name}_lost", title, "datagrams", partial(lost, family, nics), 0.0, "max")
+            yield Row(f"{name}_gap", f"{title}: longest gap", "ms", partial(gap, family, nics))
+
 
 ROWS: Tuple[Row, ...] = (
     Row("probe_cpu_1000_per_s", "probing, 1000 probes/s", CPU, partial(probe_cpu, 40, 560, 3.0), 3.0),
@@ -61,5 +74,11 @@ ROWS: Tuple[Row, ...] = (
     ),
     Row("daemon_import", "import of the daemon", "ms", partial(imported, 20)),
     Row("status_64_groups", "the control socket's status of 64 groups", "ms", partial(status, 64, 50)),
+    *_planned(),
+    Row("setup_first_run_vs_ping_1_host", "first setup of a host", "s", partial(first_run, 1, 5)),
+    Row("setup_second_run_vs_ping_1_host", "second setup of a host", "s", partial(second_run, 1, 5)),
+    Row("setup_first_run_vs_ping", "first setup of 50 hosts", "s", partial(first_run, 50, 2)),
+    Row("setup_second_run_vs_ping", "second setup of 50 hosts", "s", partial(second_run, 50, 3)),
+    Row("setup_preflight_2000_hosts", "an inventory of 2000 hosts compared", "s", partial(preflight, 2000, 3), 30.0),
     Row("false_failures_fdt100_8_nics_5_targets", "false failures under load", "failures", false_failures, 0.0),
 )

@@ -4,7 +4,8 @@
 """``make bench``: measures all rows, or those asked for, and writes down what came of it.
 
 Leaves build/bench/results.json; a whole run that is not quick also docs/performance.json, the same, and
-docs/performance.md, made of it. BENCH_QUICK=1: few rounds. The exit code is 1 when a row could not be measured.
+docs/performance.md, made of it. BENCH_QUICK=1: few rounds. BENCH_DOCS=1: puts the rows that were asked for into both.
+The exit code is 1 when a row could not be measured.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Dict, List, Sequence
 from lab import LabError
 
 from . import load, machine
-from .page import value, write
+from .page import DOCS, merged, value, write
 from .row import BenchError, Run
 from .rows import ROWS
 
@@ -42,7 +43,7 @@ def main(names: Sequence[str]) -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
 
-    quick = os.environ.get("BENCH_QUICK", "") not in ("", "0")
+    quick, docs = (os.environ.get(name, "") not in ("", "0") for name in ("BENCH_QUICK", "BENCH_DOCS"))
     try:
         results = measure(names, Run(quick, say))
     except KeyboardInterrupt:
@@ -54,6 +55,9 @@ def main(names: Sequence[str]) -> int:
     RESULTS.write_text(text, encoding="utf-8")
     if not names and not quick:
         written += write(text)
+    elif docs and not quick:
+        known = json.loads((DOCS / "performance.json").read_text(encoding="utf-8"))
+        written += write(json.dumps(merged(known, results, [row.id for row in ROWS]), indent=2) + "\n")
     say(f"written: {', '.join(str(path.relative_to(CHECKOUT)) for path in written)}")
     return 0 if all(row["ours"] for row in results["rows"]) else 1
 

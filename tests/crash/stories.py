@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from bed import Bed, eventually
 from cards import at_rest
@@ -16,7 +16,7 @@ from cards import at_rest
 from ipmp.client import ClientError
 from lab import compare, dump
 
-from .killing import killed_at
+from .killing import CHANGING, Point, killed_at, started_and_killed_at
 
 NIC = "eth1"
 DATA = ("192.0.2.11", "192.0.2.13", "2001:db8::11", "192.0.2.12")
@@ -29,7 +29,7 @@ FILES = {
 GROUPS = "[g]\ngateways = 192.0.2.254\n"
 ADMINISTRATORS = (  # not ours: a rollback restores it, a card that comes back later does not bring it
     "ip addr add 198.51.100.7/24 dev eth1",
-    "ip route add 203.0.113.0/24 via 198.51.100.1 dev eth1 proto static",
+    "ip route replace 203.0.113.0/24 via 198.51.100.1 dev eth1 proto static",
     "ip neigh replace 192.0.2.200 lladdr 02:00:00:00:00:99 dev eth1 nud permanent",
 )
 
@@ -59,24 +59,22 @@ def attach(bed: Bed) -> None:
 class Story:
     """begin brings a host that is as before to where ask, the operation, is asked for."""
 
-    name: str
     begin: Callable[[Bed], object]
     ask: Callable[[Bed], object]
-    ends: str  # when nobody is killed: "as before", "detached"
-
-
-STORIES = {
-    story.name: story
-    for story in (
-        Story("detach", lambda _bed: None, detach, "detached"),
-        Story("rollback", prepare, lambda bed: bed.call("detach-rollback"), "as before"),
-        Story("attach", detach, attach, "as before"),
-    )
-}
+    ends: str  # when nobody is killed
 
 
 class Judge:
-    """A bed with its two end states, as the kernel has them."""
+    """A bed with its two end states, as the kernel has them. ``stories``: what can be interrupted, by name."""
+
+    @property
+    def stories(self) -> Mapping[str, Story]:
+        """Detach, rollback, attach."""
+        return {
+            "detach": Story(lambda _bed: None, self.detach, "detached"),
+            "rollback": Story(prepare, lambda bed: bed.call("detach-rollback"), "as before"),
+            "attach": Story(self.detach, self.attach, "as before"),
+        }
 
     def __init__(self, bed: Bed) -> None:
         self.bed = bed
@@ -84,13 +82,21 @@ class Judge:
         self._kept = True  # what the administrator had added was not taken off by a detach before
         self.renew()
 
+    def detach(self, bed: Bed) -> None:
+        """The whole way, confirmed."""
+        detach(bed)
+
+    def attach(self, bed: Bed) -> None:
+        """And home."""
+        attach(bed)
+
     def renew(self) -> None:
         """Begin anew, whatever came of it."""
         self.bed.start(FILES, groups=GROUPS)
         eventually(self.bed.on(eth1=" ".join(DATA[:3]), eth2=DATA[3]), "addresses at home")
         self._administrators()
         self.ends["as before"] = at_rest(self.bed)
-        detach(self.bed)
+        self.detach(self.bed)
         self.ends["detached"] = at_rest(self.bed)
         self.home()
 
@@ -100,7 +106,7 @@ class Judge:
     def home(self) -> None:
         """From either end to "as before"."""
         if self.state() == "detached":
-            attach(self.bed)
+            self.attach(self.bed)
             self._administrators()
         self.must_be("as before")
 
@@ -120,7 +126,7 @@ class Judge:
 
     def differences(self, end: str) -> List[str]:
         """From one of the ends."""
-        found = compare(self.ends[end], dump(self.bed.host), nexthop_ids=False)
+        found = self.kernel_differences(end)
         if end == "as before" and any("203.0.113.0" in d or "198.51.100" in d for d in found):
             found.append("(what an administrator had added is not as it was)")
         answer = self.bed.call("transactions")
@@ -132,58 +138,87 @@ class Judge:
             found.append(f"the daemon says {self.bed.interface(NIC)['state']}")
         return found
 
+    def kernel_differences(self, end: str) -> List[str]:
+        """Of what the kernel holds."""
+        return list(compare(self.ends[end], dump(self.bed.host), nexthop_ids=False))
+
     def once(self) -> None:
         """Every data address is on a NIC at once, and soon on one only: a move makes the new before the old goes."""
-        missing = [ip for ip in DATA if ip not in self._held()]
+        data = self.data()
+        missing = [ip for ip in data if ip not in self._held()]
         if missing:
             raise Between(f"right after the start not on any NIC: {missing}")
-        eventually(lambda: all(self._held().count(ip) == 1 for ip in DATA), self._held, 10.0)
+        eventually(lambda: all(self._held().count(ip) == 1 for ip in data), self._held, 10.0)
+
+    def data(self) -> Sequence[str]:
+        """The addresses that must be on a NIC whatever has happened."""
+        return DATA
 
     def _held(self) -> List[str]:
         """Addresses of the host, all read at one moment."""
         return [a["local"] for link in json.loads(self.bed.host.run("ip -j addr").stdout) for a in link["addr_info"]]
 
     def after(self, odd: bool) -> None:
-        """The daemon was killed and started again: what has come of it."""
+        """The daemon was killed and started again: what has come of it; odd chooses what the caller does then."""
         self.once()
+        self._wait_for_rollback()
+        opened = self.bed.call("transactions")["open"]
+        if opened is not None:
+            self.go_on(opened, odd)
         state = self.state()
-        if state == "rolling-back":
-            eventually(lambda: self.bed.call("transactions")["open"] is None, "the rollback ends", 60.0)
-            state = self.state()
-            if state != "as before":
-                raise Between(f"a rollback ended as {state}")
-        if state in ("prepared", "committed"):  # it waits for its caller, who may still do either
-            differences = compare(self.ends["detached"], dump(self.bed.host), nexthop_ids=False)
-            if differences:
-                raise Between(f"{state}, but not everything is away: {'; '.join(differences)}")
-            if odd:
-                transaction = self.bed.call("transactions")["open"]["transaction"]
-                self.bed.call("detach-commit", transaction=transaction)
-                if self.bed.call("transactions")["open"] is not None:
-                    self.bed.call("detach-confirm", transaction=transaction)
-                state = "detached"
-            else:
-                self.bed.call("detach-rollback")
-                state = "as before"
         if state == "as before" and not self._kept:
             self._administrators()
         self.must_be(state)
 
-    def point(self, story: Story, number: int) -> Optional[str]:
-        """Kill at that call; None: it was over before. Else what was found, "" for nothing wrong."""
+    def _wait_for_rollback(self) -> None:
+        if self.state() == "rolling-back":
+            eventually(lambda: self.bed.call("transactions")["open"] is None, "the rollback ends", 60.0)
+            if self.state() != "as before":
+                raise Between(f"a rollback ended as {self.state()}")
+
+    def go_on(self, opened: Dict[str, Any], odd: bool) -> None:
+        """It waits for its caller, who may still do either."""
+        differences = self.kernel_differences("detached")
+        if differences:
+            raise Between(f"{opened['state']}, but not everything is away: {'; '.join(differences)}")
+        if odd:
+            self.bed.call("detach-commit", transaction=opened["transaction"])
+            if self.bed.call("transactions")["open"] is not None:
+                self.bed.call("detach-confirm", transaction=opened["transaction"])
+        else:
+            self.bed.call("detach-rollback")
+
+    def over(self) -> None:
+        """The host is at one of its ends: what else must be so."""
+
+    def close(self) -> None:
+        """The bed is about to end."""
+
+    def point(self, name: str, point: Point, second: int = 0) -> Optional[str]:
+        """Kill the story of that name there; None: it was over before. Else what was found, "" for nothing wrong.
+
+        second: the daemon that is started then is killed at that call too, unless it needs fewer.
+        """
+        story = self.stories[name]
         story.begin(self.bed)
-        self._kept = story.name != "attach"
-        outcome = killed_at(self.bed, number, story.ask)
+        self._kept = name != "attach"
+        outcome = killed_at(self.bed, point, story.ask)
         if not outcome.killed:
             if not self._kept:
                 self._administrators()
             self.must_be(story.ends)
+            self.over()
             self.home()
             return None
-        where = f"{story.name}, call {number}, {outcome.killed}"
+        where = f"{name}, call {point.number}, {outcome.killed}"
         try:
-            self.bed.run_daemon()
-            self.after(number % 2 == 1)
+            again = started_and_killed_at(self.bed, second) if second else ""
+            if again:
+                where += f", and again at call {second}, {again}"
+            if again or not second:
+                self.bed.run_daemon()
+            self.after((point.number + second) % 2 == 1)
+            self.over()
             self.home()
             said = [line for line in self.bed.log.texts() if "Traceback" in line or "Error:" in line]
             if said:
@@ -195,18 +230,27 @@ class Judge:
         return ""
 
 
-def walk(judge: Judge, story: Story, *, first: int = 1, every: int = 1, limit: float = 1e9) -> List[str]:
-    """Kill at the calls first, first + every, ... until the operation is over before. Returns what went wrong."""
-    problems, number, begun = [], first, time.monotonic()
-    while time.monotonic() - begun < limit:
-        found = judge.point(story, number)
+def walk(
+    judge: Judge, name: str, numbers: Iterable[int], calls: str = CHANGING, files: Sequence[str] = ()
+) -> List[str]:
+    """Kill at the calls of these numbers until the story is over before. Returns what went wrong."""
+    return _all(name, (judge.point(name, Point(number, calls, files)) for number in numbers))
+
+
+def twice(judge: Judge, name: str, numbers: Iterable[int], seconds: Iterator[int]) -> List[str]:
+    """The same, and the next daemon is killed as well, each time at the next of the calls ``seconds``."""
+    return _all(name, (judge.point(name, Point(number), next(seconds)) for number in numbers))
+
+
+def _all(name: str, points: Iterator[Optional[str]]) -> List[str]:
+    problems, done, begun = [], 0, time.monotonic()
+    for found in points:
         if found is None:
             break
+        done += 1
         if found:
             problems.append(found)
             print(found, flush=True)
-        number += every
-    points = len(range(first, number, every))
-    assert points > 0, "not a single point"
-    print(f"{story.name}: killed at {points} calls, {len(problems)} ended wrong, {time.monotonic() - begun:.0f} s")
+    assert done > 0, "not a single point"
+    print(f"{name}: killed at {done} points, {len(problems)} ended wrong, {time.monotonic() - begun:.0f} s")
     return problems

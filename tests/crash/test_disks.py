@@ -18,7 +18,7 @@ from ipmp.client import DaemonError
 from ipmp.journal import Journal
 from lab import compare, dump
 
-from .killing import killed_at
+from .killing import Point, killed_at
 from .stories import DATA, FILES, GROUPS, NIC, Judge, attach, detach, prepare
 
 pytestmark = [pytest.mark.kernel, pytest.mark.crash]
@@ -57,7 +57,7 @@ def starts_clean(judge: Judge) -> None:
 def test_each_entry_torn_while_it_is_written(judge: Judge, bed: Bed) -> None:
     torn: List[str] = []
     for number in range(1, 40):
-        killed = killed_at(bed, number, _there_and_back, calls="fsync").killed
+        killed = killed_at(bed, Point(number, "fsync"), _there_and_back).killed
         if not killed:
             break
         data = journal(bed).read_bytes() if journal(bed).exists() else b""
@@ -237,7 +237,7 @@ def test_after_a_reboot_the_files_decide(judge: Judge, earlier_boot: Bed, where:
     bed = earlier_boot
     before = at_rest(bed)
     if isinstance(where, int):
-        assert killed_at(bed, where, detach, calls="fsync").killed
+        assert killed_at(bed, Point(where, "fsync"), detach).killed
     else:
         (prepare if where == "prepared" else detach)(bed)
         bed.stop(signal.SIGKILL)

@@ -1,26 +1,72 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each call at which a detach, a rollback or an attach could be killed. ``make crash-points``."""
+"""Each call at which an operation could be killed, and a second kill while the next daemon makes good for the first."""
 
 from __future__ import annotations
 
-from typing import Iterator
+import itertools
+import random
+from typing import Callable, Dict, Iterator
 
 import pytest
 from bed import Bed
 
-from .stories import STORIES, Judge, walk
+from .applying import ApplyJudge
+from .consuming import ConsumerJudge
+from .pulling import SYSFS, PulledJudge
+from .stories import Judge, twice, walk
 
 pytestmark = [pytest.mark.kernel, pytest.mark.crash]
+JUDGES: Dict[str, Callable[[Bed], Judge]] = {
+    "plain": Judge,
+    "consumers": ConsumerJudge,
+    "hardware": PulledJudge,
+    "configuration": ApplyJudge,
+}
+STORIES = [
+    *(("plain", name) for name in ("detach", "rollback", "attach")),
+    *(("consumers", name) for name in ("detach", "rollback")),
+    *(("hardware", name) for name in ("detach", "rollback")),
+    *(("configuration", name) for name in ("apply", "apply, confirmed", "apply, rolled back")),
+]
+SHARES = 3  # of the calls of one story, so that they can be tried side by side
+SECOND = 12  # of how many first kills one is followed by a second one
+START = 100  # calls that a start makes
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
+def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     with Bed(nics=3) as bed:
-        yield Judge(bed)
+        made = JUDGES[request.param](bed)
+        yield made
+        made.close()
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_whichever_call_it_is_killed_at_the_end_is_clean(judge: Judge, story: str) -> None:
-    assert walk(judge, STORIES[story]) == []
+def each(*shares: int) -> pytest.MarkDecorator:
+    """Every story, in shares."""
+    cases = [(kind, name, share) for kind, name in STORIES for share in shares]
+    return pytest.mark.parametrize(
+        ("judge", "name", "share"), cases, indirect=["judge"], ids=[f"{k}-{n}-{s}" for k, n, s in cases]
+    )
+
+
+@each(*range(1, SHARES + 1))
+def test_whichever_call_it_is_killed_at_the_end_is_clean(judge: Judge, name: str, share: int) -> None:
+    assert walk(judge, name, itertools.count(share, SHARES)) == []
+
+
+@each(0)
+def test_killed_again_while_it_makes_good_the_end_is_clean(judge: Judge, name: str, share: int) -> None:
+    chance = random.Random(f"{name} {share}")
+    numbers = itertools.count(chance.randint(1, SECOND), SECOND)
+    assert twice(judge, name, numbers, iter(lambda: chance.randint(1, START), None)) == []
+
+
+@pytest.mark.parametrize("way", SYSFS)
+def test_killed_while_the_card_is_put_back_beside_the_loop(way: str) -> None:
+    with Bed(nics=3) as bed:
+        judge = PulledJudge(bed, way)
+        found = walk(judge, "rollback", itertools.count(1), "openat,write,close", SYSFS[way])
+        judge.close()
+    assert found == []

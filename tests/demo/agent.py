@@ -4,9 +4,10 @@
 """Program: one side of the traffic, numbered datagrams at a steady rate and TCP connections, on a client or a host.
 
 Its one argument is JSON: ``{"rate": per second, "tcp": "serve" or "connect", "flows": [{"local", "lport", "remote",
-"rport", "tcp_port"}]}``. It prints ``ready``, works until its standard input closes, waits for what is on its way, and
-prints one line of JSON and then, for each flow, two arrays of 8-byte floats: when datagram n was sent, and when
-datagram n of the other side arrived by the kernel's own stamp (0: never). Standard library only; both sides run it.
+"rport", "tcp_port", "calls"}]}``, calls being how many TCP connections. It prints ``ready``, works until its standard
+input closes, waits for what is on its way, and prints one line of JSON and then, for each flow, two arrays of 8-byte
+floats: when datagram n was sent, and when datagram n of the other side arrived by the kernel's own stamp (0: never).
+Standard library only; both sides run it.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ import time
 from typing import Any, Dict, List, Optional
 
 IP_FREEBIND, IPV6_FREEBIND = 15, 78
-SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
+SO_RCVBUFFORCE, SO_TIMESTAMPNS, SO_MEMINFO = 33, 35, 55
+MEMINFO = struct.Struct("=9I")  # the last one: what the kernel dropped since the socket was full
 NUMBER = struct.Struct("!Q")
 STAMP = struct.Struct("qq")
 ROUND = 5  # ticks between two looks at what has arrived; the kernel's stamps make them exact
-TCP_TICKS = 50
+TCP_PERIOD = 0.05  # s between two numbers of a connection
 SETTLE = 0.5  # s, for what is on its way at the end
 RETRY = 0.1  # s between attempts to connect
 
@@ -59,6 +61,10 @@ class Flow:
         self.arrived = array.array("d")
         self.errors: Dict[str, int] = {}
         self.twice = 0
+
+    def overflowed(self) -> int:
+        """Datagrams that had arrived and that we were too slow to take."""
+        return int(MEMINFO.unpack(self.socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size))[-1])
 
     def send(self) -> None:
         """The next datagram; one that the kernel refuses counts as sent, since an application would have lost it."""
@@ -100,7 +106,7 @@ class Echo:
         self.listening = set()
         for spec in specs:
             listener = bound(spec["local"], spec["tcp_port"], socket.SOCK_STREAM)
-            listener.listen(16)
+            listener.listen(spec["calls"] + 16)
             self._add(listener)
             self.listening.add(listener.fileno())
 
@@ -132,7 +138,7 @@ class Echo:
 
 
 class Caller:
-    """The calling side of one TCP connection: a number every 50 ms, and a note of every end that is not ours."""
+    """The calling side of one TCP connection: a number each time it works, and a note of every end that is not ours."""
 
     def __init__(self, spec: Dict[str, Any]) -> None:
         self.spec = spec
@@ -212,14 +218,17 @@ def main() -> None:
     spec = json.loads(sys.argv[1])
     flows = [Flow(flow) for flow in spec["flows"]]
     echo = Echo(spec["flows"]) if spec["tcp"] == "serve" else None
-    callers = [Caller(flow) for flow in spec["flows"]] if spec["tcp"] == "connect" else []
+    called = (
+        [n for n, flow in enumerate(spec["flows"]) for _ in range(flow["calls"])] if spec["tcp"] == "connect" else []
+    )
+    callers = [Caller(spec["flows"][n]) for n in called]
     hurry()
     print("ready", flush=True)
     until_told = select.poll()
     until_told.register(0, select.POLLIN | select.POLLHUP)
     step = 1 / spec["rate"]
     tick, start = 0, time.monotonic()
-    late = 0.0
+    late, worked = 0.0, 0
     while True:
         tick += 1
         for flow in flows:
@@ -229,9 +238,10 @@ def main() -> None:
                 flow.receive()
             if echo:
                 echo.work()
-            if tick % TCP_TICKS == 0:
-                for caller in callers:
-                    caller.work()
+            due = int(tick * step / TCP_PERIOD * len(callers))
+            while worked < due:  # one after the other, for all at once would hold up the datagrams
+                callers[worked % len(callers)].work()
+                worked += 1
             if until_told.poll(0):
                 break
         wait = start + tick * step - time.monotonic()
@@ -248,9 +258,19 @@ def main() -> None:
         "late": late,
         "cpu": time.process_time() / (time.monotonic() - start),
         "flows": [
-            {"sent": len(f.sent), "arrived": len(f.arrived), "errors": f.errors, "twice": f.twice} for f in flows
+            {
+                "sent": len(f.sent),
+                "arrived": len(f.arrived),
+                "errors": f.errors,
+                "twice": f.twice,
+                "overflowed": f.overflowed(),
+            }
+            for f in flows
         ],
-        "tcp": [{"ends": c.ends, "echoes": c.echoes, "slowest": c.slowest} for c in callers],
+        "tcp": [
+            {"flow": n, "ends": c.ends, "echoes": c.echoes, "slowest": c.slowest, "connected": c.established}
+            for n, c in zip(called, callers)
+        ],
     }
     out = sys.stdout.buffer
     out.write(json.dumps(head).encode() + b"\n")

@@ -107,13 +107,19 @@ class Track:
 
 @dataclass(frozen=True)
 class Record:
-    """All that was measured. tcp_ends: (when, host, address, why) of every connection that ended by itself."""
+    """All that was measured. tcp_ends: (when, host, address, why) of every connection that ended by itself.
+
+    agents: of each host by name, and "client": cpu (of one core), late (s, worst), errors, overflowed (datagrams that
+    had arrived and that a socket had no room for: the measurement's fault), connected (the client's TCP connections
+    that are up in the end). witnessed: there was a capture, and so seen tells something.
+    """
 
     tracks: List[Track]
     tcp_ends: List[Tuple[float, str, str, str]]
     seen: capture.Seen
     rate: int
-    agents: Dict[str, Dict[str, Any]]  # host name or "client" -> cpu (of one core), late (s, worst), errors
+    agents: Dict[str, Dict[str, Any]]
+    witnessed: bool = True
 
     def count(self, begin: float, end: float, hosts: Sequence[str] = ()) -> Count:
         """Both ways and all addresses together, of all hosts or only these; the gap is the worst of all."""
@@ -129,10 +135,10 @@ class Record:
     def disagreements(self) -> List[str]:
         """Where the capture and the client's own sockets tell different things of the datagrams sent to the client.
 
-        Empty if the capture missed packets: then it cannot tell.
+        Empty if there was none, or if it missed packets: then it cannot tell.
         """
         found: List[str] = []
-        if self.seen.dropped:
+        if self.seen.dropped or not self.witnessed:
             return found
         for track in self.tracks:
             if track.direction == TO_CLIENT:
@@ -147,9 +153,20 @@ class Record:
 
 
 class Traffic:
-    """Flows from the moment it is made; ``stop()`` ends it and tells."""
+    """Flows from the moment it is made; ``stop()`` ends it and tells.
 
-    def __init__(self, lab: Lab, addresses: Mapping[str, Sequence[str]], rate: int = 1000) -> None:
+    rate: datagrams a second each way for each address. calls: TCP connections to each. witness: take a capture.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        addresses: Mapping[str, Sequence[str]],
+        rate: int = 1000,
+        *,
+        calls: int = 1,
+        witness: bool = True,
+    ) -> None:
         self.lab, self.rate = lab, rate
         self.pairs = [(host, address) for host, listed in addresses.items() for address in listed]
         nic = next(iter(lab.client.nics))
@@ -161,12 +178,11 @@ class Traffic:
             if mine is None:
                 raise LabError(f"the client has no address of the family of {address}")
             port = CLIENT_PORT + number
-            here = {"local": mine, "lport": port, "remote": address, "rport": HOST_PORT, "tcp_port": TCP_PORT}
-            there = {"local": address, "lport": HOST_PORT, "remote": mine, "rport": port, "tcp_port": TCP_PORT}
-            flows["client"].append(here)
-            flows[host].append(there)
+            tcp = {"tcp_port": TCP_PORT, "calls": calls}
+            flows["client"].append({"local": mine, "lport": port, "remote": address, "rport": HOST_PORT, **tcp})
+            flows[host].append({"local": address, "lport": HOST_PORT, "remote": mine, "rport": port, **tcp})
         self._ours = ours
-        self._capture = capture.start(lab.client, nic)
+        self._capture = capture.start(lab.client, nic) if witness else None
         self._agents = {host: self._start(lab.hosts[host], "serve", flows[host]) for host in addresses}
         self._agents["client"] = self._start(lab.client, "connect", flows["client"])
 
@@ -208,14 +224,18 @@ class Traffic:
                 arrays[name].append((pair[0], pair[1]))
         tracks, ends = [], []
         places = {name: iter(listed) for name, listed in arrays.items()}
-        for (host, address), caller in zip(self.pairs, heads["client"]["tcp"], strict=True):
+        for number, (host, address) in enumerate(self.pairs):
             here, there = next(places["client"]), next(places[host])
             tracks.append(_track(host, address, TO_HOST, here[0], there[1]))
             tracks.append(_track(host, address, TO_CLIENT, there[0], here[1]))
-            ends += [(when, host, address, why) for when, why in caller["ends"]]
-        time.sleep(CAPTURE_BLOCK)
+            callers = (caller for caller in heads["client"]["tcp"] if caller["flow"] == number)
+            ends += [(when, host, address, why) for caller in callers for when, why in caller["ends"]]
         agents = {name: _agent(head) for name, head in heads.items()}
-        return Record(tracks, sorted(ends), capture.stop(self.lab.client, self._capture, self._ours), self.rate, agents)
+        seen = capture.Seen()
+        if self._capture is not None:
+            time.sleep(CAPTURE_BLOCK)
+            seen = capture.stop(self.lab.client, self._capture, self._ours)
+        return Record(tracks, sorted(ends), seen, self.rate, agents, self._capture is not None)
 
 
 def _track(host: str, address: str, direction: str, sent: array.array[float], arrived: array.array[float]) -> Track:
@@ -230,4 +250,10 @@ def _agent(head: Dict[str, Any]) -> Dict[str, Any]:
     for flow in head["flows"]:
         for name, count in flow["errors"].items():
             errors[name] = errors.get(name, 0) + count
-    return {"cpu": round(head["cpu"], 2), "late": round(head["late"], 4), "errors": errors}
+    return {
+        "cpu": round(head["cpu"], 2),
+        "late": round(head["late"], 4),
+        "errors": errors,
+        "overflowed": sum(flow["overflowed"] for flow in head["flows"]),
+        "connected": sum(caller["connected"] for caller in head["tcp"]),
+    }

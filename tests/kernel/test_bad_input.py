@@ -160,6 +160,24 @@ def test_a_role_that_is_refused_leaves_the_host_as_it_is(lab: Lab, host: Host, t
     sentence(said, ["192.0.2.200 is already in use by", "choose another or take it off that host"])
 
 
+def test_a_new_member_that_is_down_is_asked_all_the_same_and_left_down(lab: Lab, host: Host, tmp_path: Path) -> None:
+    """As on a first setup, where nobody has brought the members up yet."""
+    wrong = {**GROUP, "interfaces": [*GROUP["interfaces"], {"name": "eth3", "data_addresses": ["192.0.2.200/24"]}]}
+    lab.write_inventory(tmp_path / "hosts.yml", {"h1": {"ipmp_groups": [wrong]}})
+    play = [{"hosts": "all", "gather_facts": False, "roles": ["netpath.ipmp.hostname_files"]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    host.run("ip link set eth3 down")
+    before = dump(host)
+    try:
+        done = inventory.ansible(lab.controller, str(tmp_path / "play.yml"), "-i", str(tmp_path / "hosts.yml"))
+        assert compare(before, dump(host)) == []
+        assert not host.exists("/etc/hostname.eth3")
+    finally:
+        host.run("ip link set eth3 up")
+        assert eventually(lambda: "fe80" in host.run("ip -6 addr show dev eth3 -tentative").stdout, 20)
+    assert "192.0.2.200 is already in use by" in done.stdout
+
+
 def test_a_tunnel_is_no_member(host: Host) -> None:
     host.run("ip tuntap add tun7 mode tun; ip link set tun7 up")
     try:
@@ -177,6 +195,7 @@ def test_a_member_of_a_bridge_or_bond_is_refused(host: Host, kind: str) -> None:
         pytest.skip(f"this kernel has no {kind} device: {made.stderr.strip()}")
     try:
         host.run("ip link set eth3 down; ip link set eth3 master master7; ip link set eth3 up")
+        assert eventually(lambda: "tentative" not in host.run("ip -6 addr").stdout, 20)
         host.write_file("/etc/hostname.eth3", "192.0.2.13/24 group lan up\n")
         refused(host, ["interface eth3 of group lan", "belongs to master7", "take it out of master7 first"])
     finally:

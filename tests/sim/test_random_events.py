@@ -21,6 +21,7 @@ from simulated_host import Host
 from ipmp import plan
 from ipmp.model import Config, family_of
 from ipmp.placement import moves
+from ipmp.spares import usual
 
 SCHEDULES = int(os.environ.get("SIM_SCHEDULES", "300"))
 pytestmark = pytest.mark.sim
@@ -99,8 +100,10 @@ class Watch:
         assert {h.prefixlen for h in host.kernel.addresses if family_of(h.ip) == 4} == {
             a.prefixlen for a in want.addresses if family_of(a.ip) == 4
         }, self.believed()
-        assert host.kernel.nexthops == dict(want.nexthops), self.believed()
-        assert host.kernel.nexthop_groups == dict(want.nexthop_groups), self.believed()
+        assert len(host.kernel.nexthops) == len(want.nexthops), self.believed()
+        assert {usual(i): hop for i, hop in host.kernel.nexthops.items()} == want.nexthops, self.believed()
+        groups = {i: tuple(sorted(map(usual, members))) for i, members in host.kernel.nexthop_groups.items()}
+        assert groups == want.nexthop_groups, self.believed()
         homeless = {k for k in want.routes if k.anchor and not host.kernel.holders(k.dst.split("/")[0])}
         kept = {k: r for k, r in want.routes.items() if k not in homeless or k in host.kernel.routes}
         assert host.kernel.routes == kept, self.believed()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from bench.page import page, value
+from bench.page import merged, page, value
 from bench.row import Figures, Row, Run, summary
 from bench.rows import ROWS
 
@@ -20,6 +20,8 @@ PROMISED = {
     "failover_1000_addresses",
     "probe_cpu_1000_per_s",
     "daemon_rss",
+    "planned_move_v4_lost",
+    "planned_move_v6_lost",
     "silent_loss_fdt100_vs_bfd",
 }  # names that others hold on to
 
@@ -80,6 +82,17 @@ def test_the_same_results_make_the_same_page_and_are_left_as_they_are() -> None:
     again = json.loads(json.dumps(given, sort_keys=True))
     assert page(given) == page(again)
     assert given == before
+
+
+def test_rows_measured_later_take_the_place_of_theirs_and_say_when() -> None:
+    known = results(row("one", [1.0]), row("two", [2.0]), row("gone", [3.0]))
+    some = {**results(row("new", [4.0]), row("one", [5.0])), "commit": "def5678", "began": "2026-02-03T00:00:00Z"}
+    found = merged(known, some, ["new", "one", "two"])
+    assert [(one["id"], one["ours"]["median"]) for one in found["rows"]] == [("new", 4.0), ("one", 5.0), ("two", 2.0)]
+    assert (found["commit"], found["machine"]) == (known["commit"], known["machine"])
+    about = [words for words in page(found).splitlines() if "Measured later" in words]
+    assert [words.partition(":")[0] for words in about] == ["* `new`", "* `one`"]
+    assert all("at def5678, 2026-02-03T00:00:00Z" in words for words in about)
 
 
 def test_goals_are_of_the_median_or_of_what_they_say() -> None:

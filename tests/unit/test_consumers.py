@@ -94,7 +94,7 @@ def test_the_example_of_the_documentation_speaks_the_language(bed: Bed) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/consumers.md").read_text()
     path = bed.write("acme,backup", page.partition("```sh\n")[2].partition("```")[0])
     assert bed.ask() == Asked([[str(path), NIC]], ())
-    bed.consumers.removed([[str(path), NIC]], False)
+    bed.consumers.removed([[str(path), NIC]], False, lambda: None)
     bed.ask()
     assert bed.logged == [("info", f"acme,backup: no backups until {NIC} is back")]
 
@@ -176,7 +176,7 @@ def test_those_who_agreed_are_told_how_it_goes_on(bed: Bed) -> None:
     bed.seen.unlink()
     assert bed.until(lambda tell: bed.consumers.prepare(taken, True, tell)) == []
     bed.until(lambda tell: bed.consumers.restored(taken, False, tell))
-    bed.consumers.removed(taken, False)
+    bed.consumers.removed(taken, False, lambda: None)
     while len(bed.commands()) < 3:
         bed.loop.run_once(0.1)
     assert bed.commands() == [f"preremove {NIC} TRUE", f"undoremove {NIC} FALSE", f"postremove {NIC} FALSE"]

@@ -21,8 +21,10 @@ PAGES = [
     "CONTRIBUTING.md",
     "CODE_OF_CONDUCT.md",
     "docs/architecture.md",
+    "docs/chapter.md",
     "docs/consumers.md",
     "docs/migration.md",
+    "docs/operations.md",
 ]
 README = (CHECKOUT / "README.md").read_text()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from typing import Callable, Dict, FrozenSet, List, Optional, Set
 
+from . import loop as loops
 from .announce import DuplicateCheck, probe
 from .beacon import PathCheck
 from .daemon import Daemon
@@ -18,6 +19,7 @@ from .model import Config, Group
 from .nlparse import LinkEvent
 
 WINDOW = 0.5  # s for members to hear each other
+CARRIER_WAIT = 3.0  # s that a card may take to agree on a speed; one without a cable is asked nothing
 
 
 class Admission:
@@ -92,6 +94,50 @@ class Admission:
             check.close()
         problems += [p for crossing in self._crossings for p in (crossing.verdict(),) if p]
         self._tell("; ".join(problems) or None)
+
+
+class Raised:
+    """The links of new members that are down, brought up so that they can be asked; nothing else is changed on them."""
+
+    def __init__(self, daemon: Daemon, config: Config) -> None:
+        self.daemon = daemon
+        self._names = [i.name for g in config.groups for i in g.interfaces if self._is_down(i.name)]
+        for name in self._names:
+            self._set(name, up=True)
+
+    def _is_down(self, name: str) -> bool:
+        runtime, link = self.daemon.runtime, self.daemon.kernel.links.get(name)
+        detached = name in runtime.nics and not runtime.nics[name].attached
+        if link is None or link.up or detached or runtime.config.group_of(name) is not None:
+            return False
+        return _is_ethernet(link.mac)
+
+    def _set(self, name: str, *, up: bool) -> None:
+        link = self.daemon.kernel.links.get(name)
+        if link is not None:
+            try:
+                self.daemon.kernel.requests.set_link(link.ifindex, up=up)
+                self.daemon.kernel.writes += 1
+            except OSError as error:
+                self.daemon.log("info", f"{name}: its link cannot be set {'up' if up else 'down'}: {error.strerror}")
+
+    def when_there(self, go_on: Callable[[], object]) -> None:
+        """Calls it when all of them have carrier, at once if there is none, at the latest after CARRIER_WAIT."""
+        deadline = loops.now() + CARRIER_WAIT
+
+        def look() -> None:
+            links = [self.daemon.kernel.links.get(name) for name in self._names]
+            if all(k is None or k.carrier for k in links) or loops.now() >= deadline:
+                go_on()
+            else:
+                self.daemon.loop.call_later(0.02, look)
+
+        look()
+
+    def lower(self) -> None:
+        """As before, since they are not to become members."""
+        for name in self._names:
+            self._set(name, up=False)
 
 
 def _is_ethernet(mac: str) -> bool:

@@ -9,6 +9,22 @@ from typing import Any, Dict, List, Mapping, Optional
 
 Args = Mapping[str, Any]
 
+STEPS = {
+    "apply": "apply",
+    "apply-prepare": "apply",
+    "apply-confirm": "confirmation",
+    "apply-rollback": "rollback",
+    "attach": "attach",
+    "detach-prepare": "detach",
+    "detach-commit": "commit",
+    "detach-confirm": "confirmation",
+    "detach-extend": "extension",
+    "detach-rollback": "rollback",
+    "offline": "offline",
+    "undo-offline": "undo-offline",
+    "release": "release",
+}
+
 
 class Denial(Exception):
     """An operation that is not done: becomes an error of the control protocol."""
@@ -16,6 +32,13 @@ class Denial(Exception):
     def __init__(self, kind: str, message: str, code: Optional[str] = None, **details: Any) -> None:
         super().__init__(message)
         self.kind, self.message, self.code, self.details = kind, message, code, details
+
+
+def step(op: str, args: Args) -> str:
+    """What an operation that changes something is called in the log; "" for one that only looks."""
+    what = STEPS.get(op)
+    name = args.get("component") or args.get("interface") or args.get("transaction")
+    return "" if what is None else f"{what} of {name!s:.40}" if name else what
 
 
 def text(args: Args, name: str) -> str:

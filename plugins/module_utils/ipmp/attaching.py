@@ -93,8 +93,7 @@ class Attaching:
             late = f"after {seconds:.0f} s not everything is in place: {why}"
             if reply is not None:
                 reply.error("timeout", late, moves=done)
-            else:
-                self.daemon.log("err", f"attach of {name}: {late}")
+            self.daemon.log("err", f"attach of {name}: {late}")
 
         self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
 

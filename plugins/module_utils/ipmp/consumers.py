@@ -108,9 +108,9 @@ class Consumers:
 
         self._tell_all("preremove", taken, force, told, lambda: tell(sorted(failures)))
 
-    def removed(self, taken: Taken, force: bool) -> None:
-        """postremove: it has gone for good. Nobody waits."""
-        self._tell_all("postremove", taken, force, self._logged("postremove"), lambda: None)
+    def removed(self, taken: Taken, force: bool, tell: Callable[[], None]) -> None:
+        """postremove: it has gone for good."""
+        self._tell_all("postremove", taken, force, self._logged("postremove"), tell)
 
     def restored(self, taken: Taken, force: bool, tell: Callable[[], None]) -> None:
         """undoremove: it stays, or is back."""

@@ -22,6 +22,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from . import loop as _loop
 from . import wire
+from .arguments import Denial
 
 PROTOCOL = 1
 PROTOCOLS = (1,)  # ours and, when there is one, the one before
@@ -78,6 +79,7 @@ class Reply:
         self._connection, self._version, self._ident = connection, version, ident
         self._given = False
         self.uid, self.pid = connection.uid, connection.pid
+        self.denied: Callable[[str], None] = lambda _message: None  # is told of it as well
 
     @property
     def open(self) -> bool:
@@ -93,6 +95,11 @@ class Reply:
         """It is not done; ``details`` stand beside the message (refusals, transaction, differences ...)."""
         self._fail(kind, message, code, details)
         self._connection.answered()
+
+    def deny(self, denial: Denial) -> None:
+        """It is not even begun."""
+        self.denied(denial.message)
+        self.error(denial.kind, denial.message, denial.code, **denial.details)
 
     def stream(self) -> Stream:
         """Answer with ``{}``; events follow. The connection serves no other request any more."""

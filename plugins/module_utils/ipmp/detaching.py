@@ -63,7 +63,7 @@ class Detaching:
         try:
             self._admit(ident, asked)
         except Denial as denial:
-            self.reply.error(denial.kind, denial.message, denial.code, **denial.details)
+            self.reply.deny(denial)
 
     def _admit(self, ident: str, asked: Asked) -> None:
         """The whole query again, for things may have changed while consumers were asked."""
@@ -71,7 +71,6 @@ class Detaching:
         verdict = replace(verdict, objections=(*verdict.objections, *asked.objections))
         if not verdict.allowed(self.force):
             reasons = "; ".join((*verdict.hard, *verdict.reasons))
-            self.daemon.log("err", f"detach of {self.name} refused: {reasons}")
             raise Denial("refused", reasons, "min-redundancy", refusals=[r.as_dict() for r in verdict.refusals])
         nics, notes = [nic for nic in meant.nics if not nic.detached], self.inquiry.notes(meant)
         transaction = Transaction(
@@ -157,6 +156,9 @@ class Detaching:
             self.daemon.save()  # from here on a restart goes on with it, and has to know that the NICs are out
             self.transactions.write(transaction, "prepared")
             self.transactions.arm()
+            self.daemon.log(
+                "info", f"detach of {transaction.component}: prepared, transaction {transaction.transaction}"
+            )
         return failures
 
     def _rerouted(self, transaction: Transaction, nics: List[Nic]) -> List[Dict[str, Any]]:

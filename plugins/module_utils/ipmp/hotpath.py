@@ -15,6 +15,7 @@ from . import plan, sysctl
 from .announce import Announcer, announcement
 from .kernel import Kernel
 from .runtime import Runtime
+from .spares import numbered
 
 
 class Ready(NamedTuple):
@@ -46,10 +47,13 @@ class HotPath:
         """Pack the failover of every NIC that hosts something."""
         self._ready.clear()
         now = plan.wanted(runtime.views(runtime.hosting))
+        groups, hops = numbered(
+            now.nexthop_groups, now.nexthops, self.kernel.nexthop_groups, self.kernel.nexthops, hurried=True
+        )
         standing = plan.Observed(
             frozenset(plan.Held(a.nic, a.ip, a.prefixlen, True, test=a.test) for a in now.addresses),
-            now.nexthops,
-            now.nexthop_groups,
+            hops,
+            groups,
             now.routes,
         )
         for nic in runtime.grouped():
@@ -65,7 +69,7 @@ class HotPath:
                 moved.setdefault(target, []).append(ip)
         steps = [
             step
-            for step in plan.steps(standing, plan.wanted(runtime.views(after, without=(name,))))
+            for step in plan.steps(standing, plan.wanted(runtime.views(after, without=(name,))), hurried=True)
             if not isinstance(step, (plan.Announce, plan.AwaitAddresses, plan.DelNexthop))
         ]
         frames = [

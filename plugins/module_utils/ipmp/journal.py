@@ -67,6 +67,14 @@ class Journal:
             return None
         return entries[-1]
 
+    def untold(self) -> List[Entry]:
+        """The last entry of each transaction that was confirmed, while its consumers may not know of it yet.
+
+        Raises JournalError as read() does.
+        """
+        last = {entry["transaction"]: entry for entry in self.read()}
+        return [e for e in last.values() if e.get("state") == "confirmed" and e.get("consumers")]
+
     def close(self, transaction: str, why: str) -> None:
         """Forget the entries of a transaction that has ended, and keep this one line.
 

@@ -30,6 +30,8 @@ class Kernel:
         self.link_locals: Dict[int, str] = {}  # by ifindex: one that is usable, and the same as long as it is
         self._link_locals: Dict[int, List[str]] = {}  # all of them, the oldest first
         self.next_hops: Tuple[Router, ...] = ()  # gateways of other people's routes
+        self.nexthops: Dict[int, plan.Nexthop] = {}  # of ours, as last seen or made
+        self.nexthop_groups: Dict[int, Tuple[int, ...]] = {}
         self.writes = 0  # messages that changed something, or tried to
 
     def read_links(self) -> None:
@@ -70,6 +72,7 @@ class Kernel:
             for r in self.requests.dump_routes()
             if r.protocol == nl.PROTO
         }
+        self.nexthops, self.nexthop_groups = dict(hops), dict(groups)
         return plan.Observed(held, hops, groups, routes)
 
     def _take_addresses(self, addresses: Sequence[AddrEvent]) -> None:
@@ -136,6 +139,7 @@ class Kernel:
         failures: List[str] = []
         run: List[plan.Step] = []
         for step in steps:
+            self._note_nexthops(step)
             if isinstance(step, plan.Announce):
                 continue
             if isinstance(step, plan.AwaitAddresses):
@@ -144,6 +148,15 @@ class Kernel:
             else:
                 run.append(step)
         return failures + self._send(run, None)
+
+    def _note_nexthops(self, step: plan.Step) -> None:
+        if isinstance(step, plan.SetNexthop):
+            self.nexthops[step.id] = step.nexthop
+        elif isinstance(step, plan.SetNexthopGroup):
+            self.nexthop_groups[step.id] = step.members
+        elif isinstance(step, plan.DelNexthop):
+            self.nexthops.pop(step.id, None)
+            self.nexthop_groups.pop(step.id, None)
 
     def _send(self, steps: Sequence[plan.Step], slow: Optional[plan.AwaitAddresses]) -> List[str]:
         compiled = [(step, message) for step in steps for message in self.compile([step])]

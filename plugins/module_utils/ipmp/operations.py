@@ -9,8 +9,8 @@ import os
 from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
 from . import forecast, plan
-from .admission import Admission
-from .arguments import Args, Denial, number, text, texts
+from .admission import Admission, Raised
+from .arguments import Args, Denial, number, step, text, texts
 from .arrivals import Arrivals
 from .control import Reply
 from .daemon import Daemon
@@ -50,6 +50,9 @@ class Operations:
 
     def handle(self, op: str, args: Args, reply: Reply) -> None:
         """One request; every refusal becomes an answer."""
+        name = step(op, args)
+        if name:  # whoever is not there any more to be answered, the log has a line
+            reply.denied = lambda message: self.daemon.log("err", f"{name} refused: {message}")
         operation = self._table.get(op)
         if operation is None:
             reply.error("invalid", f"{op!r:.40} is no operation of protocol {PROTOCOL}")
@@ -61,9 +64,9 @@ class Operations:
         try:
             do()
         except Denial as denial:
-            reply.error(denial.kind, denial.message, denial.code, **denial.details)
+            reply.deny(denial)
         except ConfigError as error:
-            reply.error("invalid", str(error))
+            reply.deny(Denial("invalid", str(error)))
 
     @property
     def runtime(self) -> Runtime:
@@ -82,6 +85,7 @@ class Operations:
     def _plan(self, args: Args, reply: Reply) -> None:
         config = read_config(self.daemon.root, texts(args, "files"))
         self._room_for_old_settings(config)
+        self._admissible(config)
         self._admit(config, lambda: reply.ok(self._planned(config)), reply)
 
     def _planned(self, config: Config) -> Dict[str, Any]:
@@ -116,6 +120,7 @@ class Operations:
     def _read(self, tell: Callable[[Optional[str]], None], *, again: bool) -> None:
         def admitted(problem: Optional[str]) -> None:
             if problem is not None:
+                raised.lower()
                 self.daemon.not_reloaded(problem)
             else:
                 self.daemon.reconfigure(config)
@@ -131,7 +136,8 @@ class Operations:
             self.daemon.not_reloaded(str(error))
             tell(str(error))
         else:
-            Admission(self.daemon, config, self._held(config), admitted)
+            raised = Raised(self.daemon, config)
+            raised.when_there(lambda: Admission(self.daemon, config, self._held(config), admitted))
 
     def _apply(self, args: Args, reply: Reply) -> None:
         transaction = self.transactions.accepts_apply(args.get("transaction"))
@@ -143,15 +149,19 @@ class Operations:
             self.transactions.accepts_apply(args.get("transaction"))  # a detach may have begun meanwhile
             self._in_force(config, transaction, seconds, reply)
 
-        self._admit(config, admitted, reply)
-
-    def _admit(self, config: Config, admitted: Callable[[], None], reply: Reply) -> None:
-        """Go on if neither the kernel nor the link contradicts the configuration; else that is the answer."""
         self._admissible(config)
+        raised = Raised(self.daemon, config)
+        raised.when_there(lambda: self._or_refused(lambda: self._admit(config, admitted, reply, raised.lower), reply))
+
+    def _admit(
+        self, config: Config, admitted: Callable[[], None], reply: Reply, refused: Callable[[], None] = lambda: None
+    ) -> None:
+        """Go on if the link does not contradict the configuration; else that is the answer."""
 
         def tell(problem: Optional[str]) -> None:
             if problem is not None:
-                reply.error("invalid", problem)
+                refused()
+                reply.deny(Denial("invalid", problem))
             else:
                 self._or_refused(admitted, reply)
 
@@ -172,6 +182,7 @@ class Operations:
             return [nic.name for nic in members if not nic.health.link or nic.health.waiting]
 
         def tell(_held: bool) -> None:
+            self.daemon.log("info", "the configuration is in force" + ("" if done.changed else ", as it was before"))
             unfit = [f"{n} is not fit after {patience:g} s: {self.runtime.nics[n].reason}" for n in late()]
             reply.ok(
                 {
@@ -216,6 +227,7 @@ class Operations:
         nic = self._may_switch(args, offline=True)
         self.runtime.switch(nic, offline=True)
         done = self.daemon.settle(f"{nic.name} is taken offline")
+        self.daemon.log("info", f"{nic.name} is offline")
         reply.ok({"changed": True, "moves": [m.as_dict() for m in done.moves]})
 
     def _undo_offline(self, args: Args, reply: Reply) -> None:
@@ -223,6 +235,7 @@ class Operations:
         before = dict(self.runtime.hosting)
         self.runtime.switch(nic, offline=False)
         self.daemon.settle(f"{nic.name} is brought online")
+        self.daemon.log("info", f"{nic.name} is online")
 
         def tell(_held: bool) -> None:
             reply.ok({"changed": True, "moves": self._moved(before, self.runtime.hosting)})
@@ -269,6 +282,7 @@ class Operations:
     def _release(self, _args: Args, reply: Reply) -> None:
         self.transactions.must_be_idle()
         changed = self.daemon.release()
+        self.daemon.log("info", "the host is as it was before us")
         reply.ok({"changed": changed})
         self.daemon.loop.call_later(0.1, self.daemon.loop.stop)
 

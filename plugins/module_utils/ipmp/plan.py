@@ -16,6 +16,7 @@ from zlib import crc32
 
 from .model import Address, Config, Group, Interface, IPNetwork, family_of
 from .placement import Hosting, Member, active
+from .spares import SPARE, numbered
 
 NEXTHOP_BASE = 0x6E000000  # ids of ours: base + 24 bits
 GROUP_METRIC = 50
@@ -317,22 +318,25 @@ def _identify(keys: Iterable[str]) -> Dict[str, int]:
     ids: Dict[str, int] = {}
     taken = set()
     for key in sorted(keys):
-        low = crc32(key.encode()) & 0xFFFFFF
+        low = crc32(key.encode()) & (SPARE - 1)
         while low in taken:
-            low = (low + 1) & 0xFFFFFF
+            low = (low + 1) & (SPARE - 1)
         taken.add(low)
         ids[key] = NEXTHOP_BASE + low
     return ids
 
 
-def steps(observed: Observed, target: Wanted) -> List[Step]:
-    """Ordered steps from observed to wanted; none when they agree.
+def steps(observed: Observed, target: Wanted, *, hurried: bool = False) -> List[Step]:
+    """Ordered steps from observed to wanted; none when they agree. hurried: as of ``spares.numbered``.
 
     Foreign addresses are never touched, except one that the configuration claims and that sits on a member:
     it is taken over. The anchor of an address that is on no NIC is kept, but not made: where the NIC was never there
     (MISS-1), the host would answer for the address through any other.
     """
     plan: List[Step] = []
+    groups, hops = numbered(
+        target.nexthop_groups, target.nexthops, observed.nexthop_groups, observed.nexthops, hurried=hurried
+    )
     hosted = {f"{a.ip}/{_host_length(a.ip)}" for a in target.addresses}
     changed = {
         k: r
@@ -352,10 +356,8 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
         plan.append(AwaitAddresses(slow))
 
     plan += [SetRoute(k, r) for k, r in sorted(changed.items(), key=_route_order) if not k.anchor and r.nhid is None]
-    plan += [SetNexthop(i, n) for i, n in sorted(target.nexthops.items()) if observed.nexthops.get(i) != n]
-    plan += [
-        SetNexthopGroup(i, m) for i, m in sorted(target.nexthop_groups.items()) if observed.nexthop_groups.get(i) != m
-    ]
+    plan += [SetNexthop(i, n) for i, n in sorted(hops.items()) if observed.nexthops.get(i) != n]
+    plan += [SetNexthopGroup(i, m) for i, m in sorted(groups.items()) if observed.nexthop_groups.get(i) != m]
     plan += [SetRoute(k, r) for k, r in sorted(changed.items(), key=_route_order) if r.nhid is not None]
 
     places: Dict[str, List[Tuple[str, str, int]]] = {}
@@ -372,8 +374,8 @@ def steps(observed: Observed, target: Wanted) -> List[Step]:
         if (k.family == 4 and r.nic in emptied) or (r.nic, r.src) in stripped
     ]
     plan += [DelRoute(k, r) for k, r in sorted(observed.routes.items()) if k not in target.routes]
-    plan += [DelNexthop(i) for i in sorted(observed.nexthop_groups) if i not in target.nexthop_groups]
-    plan += [DelNexthop(i) for i in sorted(observed.nexthops) if i not in target.nexthops]
+    plan += [DelNexthop(i) for i in sorted(observed.nexthop_groups) if i not in groups]
+    plan += [DelNexthop(i) for i in sorted(observed.nexthops) if i not in hops]
     plan += [Announce(a.nic, a.ip) for a in missing if not a.test]
     return plan
 

@@ -104,6 +104,8 @@ class Reconfiguration:
                 transaction.deadline = loops.boottime() + transaction.confirm_timeout
                 self.transactions.write(transaction, "committed")
                 self.transactions.arm()
+                within = f"to be confirmed within {transaction.confirm_timeout:.0f} s"
+                self.daemon.log("info", f"detach of {transaction.component}: committed, {within}")
             else:
                 self.transactions.end(transaction, "confirmed")
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
@@ -163,11 +165,11 @@ class Reconfiguration:
         try:
             do()
         except Denial as denial:
-            reply.error(denial.kind, denial.message, denial.code, **denial.details)
+            reply.deny(denial)
 
-    def _occupied(self, name: str, taken: Taken) -> Denial:
+    @staticmethod
+    def _occupied(name: str, taken: Taken) -> Denial:
         reasons = occupied(taken)
-        self.daemon.log("err", f"attach of {name} refused: {reasons}")
         way_out = f"take it off that host, or out of the hostname files here, then attach {name} again"
         rows = [
             {"resource": f"SUNW_ip/{ip}", "information": f"{ip} in use by {mac}"} for ip, mac in sorted(taken.items())

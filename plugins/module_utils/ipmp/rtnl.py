@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Collection, Dict, Iterator, Lis
 
 from . import fastpath, nl
 from .nlparse import LinkEvent
+from .spares import usual
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
@@ -332,17 +333,22 @@ def _hop(hop: Any, names: Mapping[int, str]) -> Dict[str, Any]:
 
 
 def _nexthops(requests: fastpath.Requests, names: Mapping[int, str]) -> Part:
+    """By id; of the two that a nexthop of ours may have it is always the same."""
     return {
-        str(hop.id): {
+        str(_id(hop.id)): {
             "family": hop.family,
             "dev": names.get(hop.ifindex, ""),
             "gateway": hop.gateway,
-            "group": list(hop.group),
+            "group": [_id(member) for member in hop.group],
             "protocol": hop.protocol,
             "onlink": bool(hop.flags & nl.RTNH_F_ONLINK),
         }
         for hop in requests.dump_nexthops()
     }
+
+
+def _id(ident: int) -> int:
+    return usual(ident) if ident & nl.NH_MASK == nl.NH_BASE else ident
 
 
 def _rules(library: IPRoute) -> Part:

@@ -147,6 +147,9 @@ class Transactions:
             return
         if self.daemon.first_in_boot:  # a reboot forgets what was detached: the files decide
             self._forget_all()
+        for past in self.journal.untold():
+            if past.get("boot_id") == self.daemon.state.boot_id:
+                self._tell_removed(past["transaction"], past["consumers"], past["force"])
         if entry is None:
             return
         known = {k: entry[k] for k in Transaction.__dataclass_fields__ if k in entry}
@@ -208,7 +211,9 @@ class Transactions:
         transaction.deadline = loops.boottime() + number(args, "seconds", PREPARED)
         self.write(transaction, transaction.state)
         self.arm()
-        reply.ok({"deadline": transaction.shown()["deadline"]})
+        left = transaction.shown()["deadline"]
+        self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {left:.0f} s left from now on")
+        reply.ok({"deadline": left})
 
     def _rollback(self, args: Args, reply: Reply, kind: str) -> None:
         if self._to_roll_back(args.get("transaction"), kind) is None:
@@ -254,6 +259,7 @@ class Transactions:
         self.begin(transaction)
         self.write(transaction, "prepared")
         self.arm()
+        self.daemon.log("info", f"apply of the configuration: prepared, transaction {transaction.transaction}")
         reply.ok({"transaction": transaction.transaction})
 
     # -- the journal
@@ -297,12 +303,22 @@ class Transactions:
             except JournalError as error:
                 self.daemon.log("err", str(error))
         self.write(transaction, state, may_fail=True)
-        self.journal.close(transaction.transaction, state)
         self.history = [transaction.shown(), *self.history][:HISTORY]
         self.open = None
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
-        if state == "confirmed":
-            self.consumers.removed(transaction.consumers, transaction.force)
+        if state == "confirmed" and transaction.consumers:
+            self._tell_removed(transaction.transaction, transaction.consumers, transaction.force)
+        else:
+            self.journal.close(transaction.transaction, state)
+
+    def _tell_removed(self, transaction: str, consumers: Taken, force: bool) -> None:
+        """The journal keeps it until they know: should we be killed meanwhile, they are told after the restart."""
+
+        def told() -> None:
+            if self.open is None:  # else the entries of that one stay, and these go along with them
+                self.journal.close(transaction, "confirmed")
+
+        self.consumers.removed(consumers, force, told)
 
     def remember(self) -> None:
         """What the next daemon believes must not be older than what the journal and the records say."""

@@ -30,6 +30,7 @@ from deploy.layout import LAUNCHER, LIB, PROGRAMS
 
 from ipmp.client import Client, connect, socket_path
 from lab import Host, Lab, Nic, describe
+from lab.nursery import children
 
 PACKAGE = Path(__file__).resolve().parents[3] / "plugins" / "module_utils" / "ipmp"
 LEVELS = {"3": "err", "6": "info", "7": "debug"}
@@ -205,14 +206,26 @@ class Bed:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
 
-    def run_daemon(self) -> None:
-        """Start it; returns when it answers, and so has placed the addresses."""
+    def run_daemon(self, before: Optional[Callable[[int], object]] = None) -> None:
+        """Start it; returns when it answers, and so has placed the addresses.
+
+        before: called with the number of its process, as the machine has it, before it does anything.
+        """
         assert self._daemon is None
         environment = {**self.host.environment, "JOURNAL_STREAM": "0:0"}  # so that lines begin with their level
         self._daemon = self.host.popen(
-            ["/usr/local/sbin/in.mpathd"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+            ["sh", "-c", "read -r go; exec /usr/local/sbin/in.mpathd"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         self.log.follow(self._daemon.stderr)
+        if before is not None:
+            before(eventually(lambda: children(self._daemon.pid), "its process")[0])  # type: ignore[union-attr]
+        assert self._daemon.stdin is not None
+        self._daemon.stdin.close()
         eventually(self._answers, lambda: f"the daemon answers; it said {self.log.texts()}")
 
     def _answers(self) -> bool:

