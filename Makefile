@@ -34,7 +34,7 @@ help:
 	@echo "                        (make sanity CORE=2.16: with one line of ansible-core)"
 	@echo "make test-vm            cards plugged into and pulled from a virtual machine, ten minutes"
 	@echo "make docs               build/docs: the pages and all modules, roles and filters as HTML; man pages"
-	@echo "make crash-points       the daemon is killed at every call of a detach, a rollback and an attach"
+	@echo "make crash-points       the daemon is killed at every call of a detach, attach, apply or rollback"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
 	@echo "                        (ROWS=id,id: some rows only; BENCH_DOCS=1: these into docs too;"
@@ -149,7 +149,7 @@ oracle:
 crash-points:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
-	$(PYTEST) tests/crash
+	$(PYTEST) -n 3 tests/crash
 
 .PHONY: test-vm
 test-vm:

@@ -30,7 +30,11 @@ MUST: Dict[str, Callable[[Mapping[str, Any], Result], bool]] = {
         not result.get("failed") and options.get("state", "detached") == "detached"
     ),
     "with O(state=watched)": lambda options, result: not result.get("failed") and options.get("state") == "watched",
-    "with O(watch), on failure too": lambda options, result: "watch" in options and bool(set(result) - COMMON),
+    "with O(watch), on failure too": lambda options, result: (
+        "watch" in options and options.get("state") != "watched" and bool(set(result) - COMMON)
+    ),
+    "always, if it is detached": lambda options, result: False,
+    "on failure": lambda options, result: False,
     "when refused": lambda options, result: False,
     "when a transaction was undone": lambda options, result: False,
     "when one of these applies": lambda options, result: False,
@@ -38,7 +42,7 @@ MUST: Dict[str, Callable[[Mapping[str, Any], Result], bool]] = {
     "when the host is not as it was": lambda options, result: False,
     "when gathered": lambda options, result: False,
 }
-ONLY_FAILED = ("when refused", "when one of these applies", "when another transaction is open")
+ONLY_FAILED = ("when refused", "when one of these applies", "when another transaction is open", "on failure")
 
 
 @cache
@@ -59,6 +63,8 @@ def problems(module: str, options: Mapping[str, Any], result: Result, *, diff: b
     """
     documented = returns(module)
     found = [f"{key} is not documented" for key in result if key not in COMMON and key not in documented]
+    if result.get("failed") and result.get("moves") == [] and "moves" not in documented:
+        found.remove("moves is not documented")  # any failure says what has moved: here nothing can
     if result.get("failed") and not set(result) - COMMON:
         return found
     for key, entry in documented.items():

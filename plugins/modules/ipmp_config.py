@@ -196,6 +196,8 @@ def contradiction(params: Mapping[str, Any]) -> Optional[str]:
             return f"{declared[0]}: with state={params['state']} nothing is declared; leave it out"
     elif params["transaction"] is not None:
         return "transaction: it is for state=confirmed and state=rolled_back; leave it out"
+    elif params["confirm"] and not params["confirm_timeout"]:
+        return "confirm: without confirm_timeout there is nothing to confirm; give both or neither"
     elif params["purge"] and params["groups"] is None:
         return "purge: without groups everything would go; list the groups that stay, or give an empty list"
     return None

@@ -103,13 +103,14 @@ import os
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import deployment
+from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import deployment, network_managers
 from ansible_collections.netpath.ipmp.plugins.module_utils.deploy.service import ServiceError
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
 
 
 def present(module: AnsibleModule, host: deployment.Host) -> dict:
     """Result of ``state: present``; with ``needs`` set nothing was done because the archive is missing."""
+    network_managers.check(module.params["members"])
     offer = module.params["artifact"]
     wanted = deployment.Deployment(
         host,

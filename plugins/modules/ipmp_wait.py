@@ -127,10 +127,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    answer.check_seconds(module)
     try:
         found = wait(module, client.Client())
     except client.ClientError as error:
-        answer.fail(module, error)
+        module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)
 
 

@@ -60,7 +60,7 @@ def lines(text: str) -> List[Dict[str, Any]]:
 def test_status_of_whole_groups_is_a_line_each_and_success(bed: Bed) -> None:
     done = bed.play("status")
     assert done.returncode == 0, done.stdout
-    whole = {"state": "ok", "groups": {"lan": "ok"}, "detached": [], "transaction": None, "why": ""}
+    whole = {"state": "ok", "groups": {"lan": "ok"}, "detached": [], "transaction": "", "why": ""}
     assert lines(done.stdout) == [{"host": host, **whole} for host in HOSTS]
 
 

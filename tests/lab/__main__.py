@@ -5,6 +5,7 @@
 
 up [--bed systemd] [--nic tap] [--ssh HOST=ADDRESS] [DESCRIPTION.yml]
 pull|plug|cut|mend|out|back HOST NIC    sh HOST [COMMAND...]    down
+of the systemd bed: boot|console HOST
 
 With --ssh there is an ssh.yml beside the inventory, which reaches the hosts over SSH from the lab's controller.
 It keeps its socket, log and inventory in $LAB_FOLDER, else in build/lab; two folders are two labs.
@@ -24,7 +25,7 @@ from .example import GATEWAY, description, variables
 from .host import Host
 from .inventory import CHECKOUT, PLUGINS
 from .lab import Lab
-from .serve import CABLE_WORDS, ask, serve
+from .serve import CABLE_WORDS, HOST_WORDS, ask, serve
 from .spec import LabError
 
 FOLDER = Path(os.environ.get("LAB_FOLDER") or CHECKOUT / "build" / "lab")
@@ -46,6 +47,8 @@ def main() -> int:
         cable = words.add_parser(name)
         cable.add_argument("host")
         cable.add_argument("nic")
+    for name in HOST_WORDS:
+        words.add_parser(name).add_argument("host")
     shell = words.add_parser("sh")
     shell.add_argument("host")
     shell.add_argument("command", nargs=argparse.REMAINDER)
@@ -60,6 +63,8 @@ def main() -> int:
         request = {"word": arguments.word}
         if arguments.word in CABLE_WORDS:
             request.update(host=arguments.host, nic=arguments.nic)
+        elif arguments.word in HOST_WORDS:
+            request.update(host=arguments.host)
         print(ask(FOLDER, request)["text"])
     except LabError as problem:
         print(f"lab: {problem}", file=sys.stderr)
@@ -103,10 +108,14 @@ def run(arguments: argparse.Namespace) -> int:
     plain = arguments.description is None
     with Lab(description(arguments.bed, arguments.nic) if plain else arguments.description) as lab:
         inventory = FOLDER / "inventory.yml"
-        lab.write_inventory(inventory, variables() if plain else None)
-        if arguments.ssh:
-            lab.write_inventory(FOLDER / "ssh.yml", ssh=dict(pair.split("=", 1) for pair in arguments.ssh))
-        serve(lab, FOLDER, hint(lab, inventory))
+
+        def write() -> None:
+            lab.write_inventory(inventory, variables() if plain else None)
+            if arguments.ssh:
+                lab.write_inventory(FOLDER / "ssh.yml", ssh=dict(pair.split("=", 1) for pair in arguments.ssh))
+
+        write()
+        serve(lab, FOLDER, hint(lab, inventory), write)
         inventory.unlink()
     return 0
 

@@ -21,7 +21,7 @@ from . import inventory, nspawn, quick, rootfs
 from .host import Host, Place
 from .nic import BRIDGE, Nic, TapNic, VethNic
 from .nursery import Nursery, Starting
-from .spec import ROLES, Description, HostSpec, LabSpec, read
+from .spec import ROLES, Description, HostSpec, LabError, LabSpec, read
 from .tap import Wires
 
 SWITCH = f"""
@@ -133,6 +133,12 @@ class Lab:
         for nic in cards:  # long before anything looks for cards
             nic.put_back()
         begun.ready(failed_units=failed_units)
+
+    def console(self, name: str) -> str:
+        """What a host of the systemd bed has written to its console since it was booted."""
+        if name not in self._booted:
+            raise LabError(f"{name} has no console; only hosts of the systemd bed boot")
+        return self._booted[name].console()
 
     def write_inventory(
         self,

@@ -38,7 +38,7 @@ if [ ! -e $disk ]; then
     mount -t overlay -o "lowerdir=$ROOT,upperdir=$disk/written,workdir=$disk/scratch" overlay $disk/root
 fi
 exec systemd-nspawn -q -D $disk/root -M "$NAME" --register=no --keep-unit --private-network \\
-    --link-journal=no --resolv-conf=off --timezone=off --console=pipe --boot
+    --link-journal=no --resolv-conf=off --timezone=off --console=read-only --boot
 """
 
 
@@ -53,6 +53,11 @@ class Booting(Starting):
     def streams(self) -> Tuple[Optional[IO[bytes]], ...]:
         """What nspawn printed."""
         return (self._log,)
+
+    def console(self) -> str:
+        """What the host has written to /dev/console."""
+        number = self._log.fileno()
+        return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace")
 
     def leader(self) -> int:
         """Process id of the container's systemd, which has just begun; LabError with what nspawn said."""

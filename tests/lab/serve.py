@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 from .lab import Lab
 from .nic import Nic
@@ -22,6 +22,7 @@ from .spec import LabError
 
 SOCKET = "control.sock"
 # word -> what it does to the card, and how that reads
+HOST_WORDS = ("boot", "console")  # only where hosts boot
 CABLE_WORDS = {
     "pull": (Nic.pull, "cable pulled"),
     "plug": (Nic.plug, "cable plugged in"),
@@ -55,8 +56,11 @@ def ask(folder: Path, request: Dict[str, str]) -> Dict[str, Any]:
     return answer
 
 
-def serve(lab: Lab, folder: Path, hello: str) -> None:
-    """Answer until told to end, then end the lab; the one who asked for that is told when it is gone."""
+def serve(lab: Lab, folder: Path, hello: str, write_inventory: Callable[[], None]) -> None:
+    """Answer until told to end, then end the lab; the one who asked for that is told when it is gone.
+
+    write_inventory: called when a host has another first process than before.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     path = _path(folder)
     Path(path).unlink(missing_ok=True)
@@ -70,6 +74,8 @@ def serve(lab: Lab, folder: Path, hello: str) -> None:
                     request = json.loads(stream.readline() or '{"word": ""}')
                     try:
                         answer = _answer(lab, request, hello)
+                        if request["word"] == "boot":
+                            write_inventory()
                     except (LabError, KeyError) as problem:
                         answer = {"error": str(problem)}
                     stream.write(json.dumps(answer) + "\n")
@@ -92,6 +98,11 @@ def _answer(lab: Lab, request: Dict[str, str], hello: str) -> Dict[str, Any]:
         raise LabError(f"no host {request.get('host')}; there are {', '.join(h.name for h in lab.everyone)}")
     if word == "place":
         return {"pid": host.pid, "kinds": host.kinds}
+    if word == "boot":
+        lab.restart(host.name)
+        return {"text": f"{host.name}: shut down and booted"}
+    if word == "console":
+        return {"text": lab.console(host.name)}
     nic = host.nics.get(request["nic"])
     if nic is None:
         raise LabError(f"{host.name} has no {request['nic']}; it has {', '.join(host.nics)}")

@@ -47,6 +47,7 @@ class Deployment:
         managers: Sequence[str],
         members: Sequence[str],
     ) -> None:
+        network_managers.check(members)
         self.host = host
         present = {name: artifact.digest(os.path.join(host.lib, name)) for name in ("ipmp", "pyroute2")}
         self.pyroute2 = pyroute2_choice.choose(

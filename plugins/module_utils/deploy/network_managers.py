@@ -85,15 +85,18 @@ def generator(root: str, managers: Sequence[str]) -> Place:
     return Place(os.path.join(root, GENERATOR), text=text, mode=0o755)
 
 
-def named(root: str, members: Sequence[str]) -> Optional[Place]:
-    """What has to be written for these members to be kept off from now on; None if they are, and no others.
-
-    Those of hostname files that the role does not speak of are the files' business. ValueError where no interface can
-    have such a name: it would be more than a name in the managers' files.
-    """
+def check(members: Sequence[str]) -> None:
+    """ValueError where no interface can have such a name: it would be more than a name in the managers' files."""
     for name in members:
         if not _NAME.match(name) or name in (".", ".."):
             raise ValueError(f"members: no interface can have the name '{name}'; use 1 to 15 characters")
+
+
+def named(root: str, members: Sequence[str]) -> Optional[Place]:
+    """What has to be written for these members to be kept off from now on; None if they are, and no others.
+
+    Those of hostname files that the role does not speak of are the files' business.
+    """
     asked, kept = _words(root, NAMED), _words(root, KEPT)
     if set(members) <= kept and asked <= set(members):
         return None

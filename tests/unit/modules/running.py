@@ -38,7 +38,8 @@ def run(
     with redirect_stdout(printed), pytest.raises(SystemExit):
         module.main()
     result: Dict[str, Any] = json.loads(printed.getvalue().strip().splitlines()[-1])
-    assert problems(name, options, result, diff=diff) == []
+    found = problems(name, options, result, diff=diff)
+    assert not found, found
     if result.get("failed"):
         raise Failed(result)
     return result
