@@ -9,9 +9,9 @@ log: no event, and no file of the slot in sysfs changes (tests/vm/test_vm_native
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
+import stat
 from typing import List, Optional, Tuple
 
 from .daemon import Daemon
@@ -50,8 +50,10 @@ class Notices:
         except OSError as error:
             daemon.log("info", f"{kmsg}: {error.strerror}; cards leave without notice")
             return
-        with contextlib.suppress(OSError):  # in a container it is a pipe that nobody writes to
-            os.lseek(self._log, 0, os.SEEK_END)
+        if not stat.S_ISCHR(os.fstat(self._log).st_mode):  # in a container it is a pipe, and there are no slots
+            os.close(self._log)
+            return
+        os.lseek(self._log, 0, os.SEEK_END)
         daemon.loop.add_fd(self._log, lambda _mask: self._read())
 
     def _read(self) -> None:
