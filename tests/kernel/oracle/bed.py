@@ -177,6 +177,9 @@ class Bed:
 
     def reset(self) -> None:
         """No daemon, no files, all cables plugged and whole, nothing remembered by anyone."""
+        for nic in self.host.nics.values():  # while its link is up: a port without carrier takes no state
+            if nic.present and nic.silent and not nic.pulled:
+                nic.mend()
         self.stop(release=True)
         self.log = Log()
         self.host.run(f"rm -rf {WIPED}")
@@ -185,10 +188,11 @@ class Bed:
             for nic in host.nics.values():
                 if not nic.present:
                     nic.put_back()
-                if nic.silent:
-                    nic.mend()
                 if nic.pulled:
                     nic.plug()
+                if nic.silent:
+                    nic.host.run(f"ip link set {nic.name} up")
+                    nic.mend()
         for nic in self.host.nics.values():
             self.host.run(f"ip addr flush dev {nic.name}; ip link set {nic.name} down")
         self.host.run("ip nexthop flush >/dev/null; ip route flush proto 199; ip route flush table local proto 199")
