@@ -29,7 +29,8 @@ unbuilt = $(error make $@ is not built yet: $(1))
 .PHONY: help
 help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
-	@echo "make test               every check and test, or one part of them:"
+	@echo "make test               the checks and tests that every change has to pass, a quarter of an hour"
+	@echo "make test-all           all there are, an hour or more, or one part of them:"
 	@echo "                        make lint, collection, sanity, cores, unit, kernel, systemd, molecule, vm-short"
 	@echo "                        (make sanity CORE=2.16: with one line of ansible-core)"
 	@echo "make test-vm            cards plugged into and pulled from a virtual machine, ten minutes"
@@ -55,10 +56,22 @@ demo:
 	@$(SETUP) packages venv view
 	@cd tests && python -m demo
 
+QUICK_SCENARIOS := default hostname_files boot
+SCENARIOS := $(QUICK_SCENARIOS) dr lockout fleet
+
 .PHONY: test
 test:
 	$(call need_root,$(namespaces))
-	@for part in lint collection sanity cores unit $(SIM) kernel systemd molecule vm-short; do \
+	@for part in lint "sanity CORE=2.19" unit $(SIM) kernel; do \
+		echo "== make $$part"; $(MAKE) $$part || exit; \
+	done
+	@echo "== make molecule"
+	@$(MAKE) molecule SCENARIOS="$(QUICK_SCENARIOS)"
+
+.PHONY: test-all
+test-all:
+	$(call need_root,$(namespaces))
+	@for part in lint collection sanity cores unit $(SIM) kernel systemd molecule test-vm crash-points; do \
 		echo "== make $$part"; $(MAKE) $$part || exit; \
 	done
 
@@ -85,7 +98,7 @@ cores:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
 	@$(shell command -v python3) tools/cores.py
-	$(PYTEST) -n 2 tests/cores
+	$(PYTEST) -n 2 --dist loadfile tests/cores
 
 .PHONY: collection
 collection:
@@ -127,7 +140,9 @@ systemd:
 molecule:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
-	cd $(VIEW) && MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --all
+	cd $(VIEW) && for scenario in $(SCENARIOS); do \
+		MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $$scenario || exit; \
+	done
 
 .PHONY: lab-up
 lab-up:
