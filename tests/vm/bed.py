@@ -64,12 +64,12 @@ class Bed:
         self.image = image()
         self.hotplug = hotplug
         self.nursery = Nursery()
-        self.folder = Path(tempfile.mkdtemp(prefix="netpath-vm-", dir="/var/tmp"))
+        self.folder = self.nursery.scratch / "states"  # which the keeper removes, even if we are killed
         self._number = itertools.count()
         self._machine: Optional[Machine] = None
         self._guest: Optional[Guest] = None
         try:
-            self.nursery.scratch.mkdir(mode=0o700)
+            self.folder.mkdir(mode=0o700, parents=True)
             self.host = Place("host", self.nursery.start(("net",), NETWORK).ready(), ("net", "pid"))
             self.ready = self._ready()
         except BaseException:
@@ -206,7 +206,6 @@ class Bed:
         """Everything ends; a second call does nothing."""
         self.end()
         self.nursery.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Bed:
         return self
