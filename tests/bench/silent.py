@@ -26,7 +26,7 @@ GROUPS = "[g]\ntargets = 192.0.2.254, 192.0.2.250\n"
 ANSWERS = 10  # of each NIC, before the first round
 
 
-def silent_loss(detection_time: int, usual: int, run: Run) -> Figures:
+def silent_loss(detection_time: int, usual: int, run: Run, *, compared: bool = True) -> Figures:
     """ms from the cut to the first announcement of the address that was on the NIC; peers have the same time for it.
 
     That is three packets for both: BFD's multiplier, and the adverts that a VRRP backup waits for.
@@ -35,7 +35,8 @@ def silent_loss(detection_time: int, usual: int, run: Run) -> Figures:
     interval = {100: 30, 300: 100, 1000: 300}[detection_time]
     with ExitStack() as stack:
         bed = stack.enter_context(Bed(nics=2))
-        peers = [stack.enter_context(closing(peer)) for peer in (Bfd(interval), Keepalived(interval / 1000))]
+        made = (Bfd(interval), Keepalived(interval / 1000)) if compared else ()
+        peers = [stack.enter_context(closing(peer)) for peer in made]
         others: Dict[str, List[float]] = {peer.name: [] for peer in peers}
         bed.start(FILES, groups=GROUPS, defaults=f"FAILURE_DETECTION_TIME={detection_time}\n")
         pid = daemon.pid_of(bed)

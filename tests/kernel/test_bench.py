@@ -11,6 +11,7 @@ import pytest
 from bench import soak
 from bench.row import Run
 from bench.rows import ROWS
+from bench.silent import silent_loss
 
 pytestmark = pytest.mark.kernel
 QUICK = Run(True, print)
@@ -28,7 +29,7 @@ def test_a_row_is_measured(name: str) -> None:
 
 
 def test_a_silent_loss_is_found_after_five_probes_and_not_before() -> None:
-    figures = BY_ID["silent_loss_fdt100_vs_bfd"].measure(QUICK)
+    figures = silent_loss(100, 2, QUICK, compared=False)
     assert all(value >= 4 * 14 for value in figures.values)
 
 
