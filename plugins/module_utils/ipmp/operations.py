@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
-from . import forecast, plan
+from . import forecast, parting, plan
 from .admission import Admission, Raised
-from .arguments import Args, Denial, number, step, text, texts
+from .arguments import Args, Denial, address, number, step, text, texts
 from .arrivals import Arrivals
 from .control import Reply
 from .daemon import Daemon
@@ -44,6 +44,7 @@ class Operations:
             "events": lambda _args, reply: daemon.publisher.listen(reply.stream()),
             "probes": lambda _args, reply: daemon.probe_streams.listen(reply.stream()),
             "release": self._release,
+            "release-query": self._release_query,
             **transactions.operations(),
             **self.reconfiguration.operations(),
         }
@@ -279,8 +280,18 @@ class Operations:
             )
         return nic
 
-    def _release(self, _args: Args, reply: Reply) -> None:
+    def _release_query(self, args: Args, reply: Reply) -> None:
+        self._must_be_releasable(args)
+        reply.ok({})
+
+    def _must_be_releasable(self, args: Args) -> None:
         self.transactions.must_be_idle()
+        problem = parting.cut_off(self.daemon, address(args, "address"), address(args, "peer"))
+        if problem is not None:
+            raise Denial("refused", problem, "cut-off", refusals=[])
+
+    def _release(self, args: Args, reply: Reply) -> None:
+        self._must_be_releasable(args)
         changed = self.daemon.release()
         self.daemon.log("info", "the host is as it was before us")
         reply.ok({"changed": changed})
