@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Collection, Dict, Iterator, List
 
 BURN = "while True: pass"
 
@@ -22,11 +22,23 @@ def spent(pid: int) -> float:
     return sum(int(path.read_text(encoding="ascii").split()[0]) for path in paths) / 1e9
 
 
-def share(pid: int, seconds: float) -> float:
-    """Percent of one core that the process uses in the next seconds."""
-    before, began = spent(pid), time.monotonic()
+def share(pids: Collection[int], seconds: float) -> float:
+    """Percent of one core that the processes use together in the next seconds."""
+    before, began = sum(map(spent, pids)), time.monotonic()
     time.sleep(seconds)
-    return (spent(pid) - before) / (time.monotonic() - began) * 100
+    return (sum(map(spent, pids)) - before) / (time.monotonic() - began) * 100
+
+
+def rss(pid: int) -> float:
+    """Resident memory of a process, MiB."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def dropped() -> int:
+    """Packets of the whole machine that arrived while a core's queue was full, since it started."""
+    lines = Path("/proc/net/softnet_stat").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1], 16) for line in lines)
 
 
 class Meter:

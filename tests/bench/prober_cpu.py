@@ -19,7 +19,7 @@ from ipmp.probing import Orders, ProbeSource, Router, Snapshot, Watched, Watched
 
 from .row import BenchError, Figures, Run
 
-SETTLING = 2.0  # s
+SETTLING, WINDOW = 2.0, 0.75  # s
 TARGETS = 5
 
 
@@ -55,8 +55,8 @@ def total(snapshot: Snapshot, what: str) -> int:
     return sum(getattr(instance, what) for watch in snapshot.watches for instance in watch.instances)
 
 
-def probe_cpu(nics: int, detection_time: int, seconds: float, run: Run) -> Figures:
-    """Percent of a core, a window of so many seconds a round, once the prober has settled."""
+def probe_cpu(nics: int, detection_time: int, run: Run) -> Figures:
+    """Percent of a core, a window a round, once the prober has settled."""
     bed = Bed(nics)
     try:
         with bed.host:
@@ -70,9 +70,9 @@ def probe_cpu(nics: int, detection_time: int, seconds: float, run: Run) -> Figur
             assert thread is not None and thread.ident is not None
             clock = time.pthread_getcpuclockid(thread.ident)
             values, before, all_began, all_spent = [], prober.snapshot(), time.monotonic(), time.clock_gettime(clock)
-            for _ in range(run.rounds(5)):
+            for _ in range(run.rounds(20)):
                 spent, began = time.clock_gettime(clock), time.monotonic()
-                time.sleep(seconds)
+                time.sleep(WINDOW)
                 values.append((time.clock_gettime(clock) - spent) / (time.monotonic() - began) * 100)
             after, took = prober.snapshot(), time.monotonic() - all_began
             all_spent = time.clock_gettime(clock) - all_spent
@@ -89,9 +89,7 @@ def probe_cpu(nics: int, detection_time: int, seconds: float, run: Run) -> Figur
         "lost": total(after, "lost") - total(before, "lost"),
         "missed": after.missed - before.missed,
     }
-    note = (
-        f"the prober's thread, kernel time included, {seconds:g} s a round; {nics} NICs, both families, five targets "
-    )
+    note = f"the prober's thread, kernel time included, {WINDOW:g} s a round; {nics} NICs, both families, five targets "
     note += f"each, detection time {detection_time} ms: {details['probes_per_second']:g} probes/s, "
     note += (
         f"{details['cpu_us_per_probe']:g} us of processor a probe, {details['lost']} lost, {details['missed']} missed"
