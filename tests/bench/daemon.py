@@ -37,7 +37,7 @@ def pid_of(bed: Bed) -> int:
 def quiet(pid: int) -> None:
     """Returns when the daemon has finished what it had to do, preparations for the next failure included."""
     end = time.monotonic() + QUIET_LIMIT
-    while load.share([pid], WINDOW) > QUIET:
+    while load.share(pid, WINDOW) > QUIET:
         if time.monotonic() > end:
             raise BenchError(f"the daemon is still busy after {QUIET_LIMIT:g} s")
 
@@ -95,9 +95,10 @@ def idle_cpu(probing: bool, run: Run, nics: int = MEMBERS) -> Figures:
         pid = pid_of(bed)
         time.sleep(SETTLING)
         for _ in range(run.rounds(20)):
-            values.append(load.share([pid], IDLE_WINDOW))
-            for peer in made:
-                others[peer.name].append(peers.share(peer.programs, IDLE_WINDOW))
+            used = load.shares([[pid], *(peer.programs.pids() for peer in made)], IDLE_WINDOW)
+            values.append(used[0])
+            for peer, its in zip(made, used[1:]):
+                others[peer.name].append(its)
     polls = "the carrier of each is asked for every 40 ms, and all is compared every 10 s"
     note = f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing, nics)}; {polls}; {OTHERS}"
     return Figures(values, note, peers=others)

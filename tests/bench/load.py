@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Collection, Dict, Iterator, List
+from typing import Collection, Dict, Iterator, List, Sequence
 
 BURN = "while True: pass"
 
@@ -22,11 +22,17 @@ def spent(pid: int) -> float:
     return sum(int(path.read_text(encoding="ascii").split()[0]) for path in paths) / 1e9
 
 
-def share(pids: Collection[int], seconds: float) -> float:
-    """Percent of one core that the processes use together in the next seconds."""
-    before, began = sum(map(spent, pids)), time.monotonic()
+def share(pid: int, seconds: float) -> float:
+    """Percent of one core that the process uses in the next seconds."""
+    return shares([[pid]], seconds)[0]
+
+
+def shares(parties: Sequence[Collection[int]], seconds: float) -> List[float]:
+    """As share, of the processes of each party together, all in the same seconds."""
+    before, began = [sum(map(spent, pids)) for pids in parties], time.monotonic()
     time.sleep(seconds)
-    return (sum(map(spent, pids)) - before) / (time.monotonic() - began) * 100
+    after, took = [sum(map(spent, pids)) for pids in parties], time.monotonic() - began
+    return [(late - early) / took * 100 for early, late in zip(before, after)]
 
 
 def rss(pid: int) -> float:

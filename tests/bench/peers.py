@@ -115,11 +115,6 @@ def rss(programs: Programs) -> float:
     return sum(load.rss(pid) for pid in programs.pids())
 
 
-def share(programs: Programs, seconds: float) -> float:
-    """Percent of a core that they use together in the next seconds."""
-    return load.share(programs.pids(), seconds)
-
-
 def mend(nic: Nic) -> None:
     """The NIC's cable is whole again."""
     if nic.silent:
