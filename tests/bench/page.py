@@ -67,6 +67,8 @@ def page(results: Mapping[str, Any]) -> str:
         parts += [_table(listed), "\n".join(_about(row) for row in listed) + "\n"]
     parts.append("With fewer than 100 rounds p99 is the greatest value.\n")
     parts += chapters.growth(rows, value, PICTURES)
+    if scale.plan({row["id"]: row for row in rows}, results["machine"]["cores"]) is not None:
+        parts.append("What that means for 1,000 and 10,000 hosts stands in [scale.md](scale.md).\n")
     if "agreement" in results:
         parts += chapters.two_runs(results["agreement"], value)
     if any(not row["peers"] for row in rows):
