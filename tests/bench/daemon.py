@@ -20,7 +20,7 @@ from .vrrp import Keepalived
 MEMBERS = 8
 QUIET, WINDOW, QUIET_LIMIT = 3.0, 0.1, 20.0  # percent of a core over so many s; s
 SETTLING = 6.0  # s; announcements are repeated until 5 s after the start
-IDLE_WINDOW = 1.0  # s
+IDLE_WINDOW = 0.5  # s
 OTHERS = "peers with one NIC and one address or session each"
 
 
@@ -72,7 +72,7 @@ def rss(probing: bool, run: Run) -> Figures:
         bed = stack.enter_context(Bed(nics=MEMBERS))
         made = _others(stack)
         others: Dict[str, List[float]] = {peer.name: [] for peer in made}
-        for _ in range(run.rounds(5)):
+        for _ in range(run.rounds(4)):
             bed.start(files, groups=groups)
             pid = pid_of(bed)
             quiet(pid)

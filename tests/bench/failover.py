@@ -20,7 +20,7 @@ from .vrrp import Keepalived
 from .wire import Ear, plug, pull
 
 POLL = 0.040  # s between the daemon's looks at the carrier; a loss may come anywhere in it
-FAST = 0.03  # s between keepalived's adverts; slower ones are measured in every fifth round only, they take seconds
+FAST = 0.03  # s between keepalived's adverts; slower ones are measured in every tenth round only, they take seconds
 FROM = "from the moment the switch begins to take its port down, which the bench does with real-time priority"
 TAP = "; frames pass through a program of the lab, whose time is in the figures"
 
@@ -77,7 +77,7 @@ def carrier_loss(
             values.append((max(heard) - began) * 1000)
             first.append((min(heard) - began) * 1000)
             for advert, peer in peers.items():
-                if advert <= FAST or number % 5 == 0:
+                if advert <= FAST or number % 10 == 0:
                     others[peer.name].append(peer.round(carrier) * 1000)
     note = f"IPv{family}, {kind}, {nics} NICs link-only, each round the first failover of a newly started daemon"
     note += ", both cores kept busy by others" if busy else ""

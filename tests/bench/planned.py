@@ -27,7 +27,7 @@ from .vrrp import ADDRESS, Keepalived
 
 CARD, NICS = "00f0:00:05", 3
 RATE, CONNECTIONS = 10_000, 100
-BLOCKS, ROUNDS, PEER_ROUNDS = 4, 25, 5  # the last two: in each block
+BLOCKS, ROUNDS, PEER_ROUNDS = 2, 25, 5  # the last two: in each block
 ADVERT = 0.03  # s, keepalived's: it then notices an end soonest
 PEER_ADDRESS = {4: ADDRESS, 6: "2001:db8::9"}
 REST = 0.1  # s between the steps of a round
@@ -128,7 +128,7 @@ def _measured(family: int, nics: int, run: Run) -> Tuple[List[Measured], Dict[st
         if compared:
             peer = stack.enter_context(closing(Keepalived(ADVERT, [PEER_ADDRESS[family]])))
         for _ in range(run.rounds(BLOCKS)):
-            ours.append(planned(stage, run.rounds(ROUNDS if compared else ROUNDS // 2)))
+            ours.append(planned(stage, run.rounds(ROUNDS if compared else ROUNDS // 3)))
             if compared:
                 for name, counts in handed_over(peer, RATE, run.rounds(PEER_ROUNDS)).items():
                     others.setdefault(name, []).extend(counts)

@@ -9,7 +9,7 @@ import math
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 from xml.sax.saxutils import escape
 
-WIDTH, NAMES, RIGHT = 860, 250, 70  # px; of all, of the names, of the figures at the right
+WIDTH, NAMES, RIGHT = 940, 320, 70  # px; of all, of the names, of the figures at the right
 LINE, GAP = 18, 26  # px; of a party, of a row's title
 LOGARITHMIC = 20.0  # from this ratio of the greatest to the least value on
 OURS, THEIRS = "#0b62a4", "#b35806"

@@ -20,7 +20,7 @@ from ipmp.probing import Orders, ProbeSource, Router, Snapshot, Watched, Watched
 
 from .row import BenchError, Figures, Run
 
-SETTLING, WINDOW = 2.0, 0.75  # s
+SETTLING, WINDOW = 2.0, 0.5  # s
 TARGETS = 5
 
 

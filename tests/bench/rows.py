@@ -25,7 +25,7 @@ NO_LINK = {"FRR BFD": "looks at a path, not at a cable, and moves no address"}
 NO_DETACH = {"FRR BFD": "moves no address, and has nothing to do with cards"}
 ONE_NIC = {"keepalived, FRR BFD": "know no group of NICs; what they do begins when the host's only way is lost"}
 CARDS = {1: "", 2: "_two_nics"}  # NICs on the card
-HOSTS = {1: (5, 1), 10: (1, 3), 50: (1, 2)}  # first runs, and second runs after each
+HOSTS = {1: (4, 1), 10: (1, 2), 50: (1, 1)}  # first runs, and second runs after each
 
 
 def _probing() -> Iterator[Row]:
@@ -51,7 +51,7 @@ def _idle() -> Iterator[Row]:
 
 def _failover() -> Iterator[Row]:
     goals = {1: 0.8, 100: 1.5, 1000: 6.0, 4000: 20.0}
-    rounds = {1000: 20, 4000: 8}
+    rounds = {4000: 6}
     adverts = {1: (FAST, 1.0), 100: (FAST,), 1000: (FAST,)}
     for count in (1, 10, 100, 1000, 4000):
         title = f"{LAST}, {count} address{'es' if count > 1 else ''}"
@@ -72,7 +72,7 @@ def _failover() -> Iterator[Row]:
     title = "second carrier loss within a second, to the announcement"
     yield Row("second_loss_tap", title, "ms", partial(second_loss, 20), 15.0, part=FAILOVER, cannot=ONE_NIC)
     title = "the cable is back, to the announcement at home"
-    yield Row("repair", title, "ms", partial(repair, 20), part=FAILOVER, cannot=ONE_NIC)
+    yield Row("repair", title, "ms", partial(repair, 12), part=FAILOVER, cannot=ONE_NIC)
 
 
 def _silent() -> Iterator[Row]:
@@ -83,7 +83,7 @@ def _silent() -> Iterator[Row]:
         title = f"silent loss at 100 ms, {targets} target{'s' if targets > 1 else ''}"
         measure = partial(silent_loss, 100, 8, targets=targets, compared=False)
         yield Row(f"silent_loss_fdt100_{targets}_targets", title, "ms", measure, part=SILENT)
-    for detection_time, rounds in ((300, 12), (1000, 6)):
+    for detection_time, rounds in ((300, 8), (1000, 4)):
         title, measure = f"silent loss at {detection_time} ms", partial(silent_loss, detection_time, rounds)
         yield Row(f"silent_loss_fdt{detection_time}", title, "ms", measure, part=SILENT)
 
@@ -122,7 +122,7 @@ def _plays() -> Iterator[Row]:
         measure = partial(second_run, hosts, first, again)
         yield Row(f"setup_second_run_vs_ping{end}", f"second setup of {words}", "s", measure, part=PLAYS)
     for hosts, goal in ((200, None), (2000, 30.0)):
-        title, measure = f"an inventory of {hosts} hosts compared", partial(preflight, hosts, 2)
+        title, measure = f"an inventory of {hosts} hosts compared", partial(preflight, hosts, 1 if hosts > 1000 else 3)
         yield Row(f"setup_preflight_{hosts}_hosts", title, "s", measure, goal, part=PLAYS)
 
 

@@ -5,7 +5,8 @@
 
 Leaves build/bench/results.json, and a copy of it with the time in its name; a whole run that is not quick also
 docs/performance.json, the same, and the pages and pictures made of it. BENCH_QUICK=1: few rounds. BENCH_DOCS=1: puts
-the rows that were asked for into docs, too. The exit code is 1 when a row could not be measured.
+the rows that were asked for into docs, too. The exit code is 1 when a row could not be measured. A
+run that is stopped leaves what it has measured in build/bench, and nothing in docs.
 
 ``--compare A.json B.json`` says of two such results which ratios agree, and with BENCH_DOCS=1 puts that on the page;
 the exit code is 1 when some do not.
@@ -65,16 +66,15 @@ def _measure(names: Sequence[str], quick: bool, docs: bool) -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - start:4.0f} s] {text}", flush=True)
 
-    try:
-        results = measure(names, Run(quick, say))
-    except KeyboardInterrupt:
-        print("\nstopped; nothing is left behind, and nothing was written", flush=True)
-        return 130
+    results = measure(names, Run(quick, say))
     text = json.dumps(results, indent=2) + "\n"
     written = [RESULTS, RESULTS.with_name(f"results-{results['began'].replace(':', '')}.json")]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     for path in written:
         path.write_text(text, encoding="utf-8")
+    if results["stopped"]:
+        say(f"stopped; nothing is left behind. Written: {RESULTS.relative_to(CHECKOUT)}")
+        return 130
     if not names and not quick:
         write(text)
     elif docs and not quick:
@@ -87,21 +87,30 @@ def _measure(names: Sequence[str], quick: bool, docs: bool) -> int:
     return 1 if failed else 0
 
 
+def _busy() -> float:
+    """What others use of all cores, %."""
+    meter = load.Meter()
+    time.sleep(LOOK)
+    return meter.read()["busy"]
+
+
 def measure(names: Sequence[str], run: Run) -> Dict[str, Any]:
     """results.json."""
     began, whole, described = time.time(), load.Meter(), machine.describe()
     rows: List[Dict[str, Any]] = []
     others: List[float] = []
+    stopped = False
     for row in ROWS:
-        if names and row.id not in names:
+        if stopped or (names and row.id not in names):
             continue
-        meter = load.Meter()
-        time.sleep(LOOK)
-        others.append(meter.read()["busy"])
         run.say(f"{row.id}: {row.title}")
         before = time.monotonic()
         try:
+            others.append(_busy())
             found = row.result(row.measure(run))
+        except (KeyboardInterrupt, SystemExit):
+            stopped = True
+            continue
         except Exception as problem:  # one row must not cost the others
             found = row.result(None, f"{type(problem).__name__}: {problem}")
         rows.append({**found, "seconds": round(time.monotonic() - before, 1)})
@@ -112,8 +121,9 @@ def measure(names: Sequence[str], run: Run) -> Dict[str, Any]:
         for name, its in found["peers"].items():
             run.say(f"    {name}: median {value(its['median'])} {row.unit}, p99 {value(its['p99'])}")
     described.update(
-        others_busy_percent={"least": min(others), "most": max(others)}, stolen_percent=whole.read()["stolen"]
+        others_busy_percent={"least": min(others, default=0.0), "most": max(others, default=0.0)},
+        stolen_percent=whole.read()["stolen"],
     )
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
     results: Dict[str, Any] = {"machine": described, "commit": machine.commit(CHECKOUT), "began": when}
-    return {**results, "seconds": round(time.time() - began), "quick": run.quick, "rows": rows}
+    return {**results, "seconds": round(time.time() - began), "quick": run.quick, "stopped": stopped, "rows": rows}

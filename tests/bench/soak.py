@@ -23,7 +23,7 @@ from . import daemon, load
 from .row import Figures, Run
 
 NICS, DUAL = 8, 4  # so many members; so many of them probe both families, the others IPv4 only
-SECONDS, USUAL, QUICK_SECONDS = 600.0, 60.0, 20.0
+SECONDS, USUAL, QUICK_SECONDS = 600.0, 30.0, 20.0
 TARGETS = [f"192.0.2.{last}" for last in range(201, 206)]
 TARGETS6 = [f"fe80::{last}" for last in range(201, 206)]
 FAILURE = r"NIC failure detected on .*|All Interfaces in group .* have failed"

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from bench import scale
 from bench.page import PICTURES, merged, page, pictures, value
+from bench.plots import NAMES, RIGHT, WIDTH
 from bench.row import Figures, Row, Run, ahead, summary
 from bench.rows import ROWS
 
@@ -174,7 +175,7 @@ def test_a_box_lies_where_its_values_are() -> None:
     )
     text = pictures(results(compared))["figures-ms.svg"]
     dots = [float(found) for found in re.findall(r'<circle cx="([\d.]+)"', text)]
-    zero, end = 250.0, 860.0 - 70
+    zero, end = NAMES, WIDTH - RIGHT
     assert dots == [zero + (end - zero) * share for share in (2 / 8, 8 / 8)]
 
 
