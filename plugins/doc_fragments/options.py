@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that the modules share: how long to wait, whether to apply, and the keys of a group."""
+"""Options that the modules share: how long to wait, whether to apply, what to deploy, and the keys of a group."""
 
 from __future__ import annotations
 
@@ -99,6 +99,61 @@ options:
       - V(0) means that nothing has to be confirmed.
     type: int
     default: 0
+"""
+
+    DEFAULTS = r"""
+options:
+  defaults:
+    description: What applies to groups that say nothing else; a key left out is left alone.
+    type: dict
+    suboptions:
+      failure_detection_time:
+        description: Time in milliseconds within which probes have to notice a failure.
+        type: int
+      failback:
+        description: Whether addresses return to their interface after its repair.
+        type: bool
+      track_interfaces_only_with_groups:
+        description: Whether interfaces outside all groups are left alone.
+        type: bool
+"""
+
+    DEPLOY = r"""
+options:
+  pyroute2:
+    description:
+      - Which copy of the Python library pyroute2, 0.7.2 or newer, the daemon uses.
+      - V(system) is the one that the host's Python imports, V(bundled) the one installed beside ansible on the
+        controller, which is sent along, and V(auto) the host's own if it is good enough, else the controller's.
+    type: str
+    choices: [auto, bundled, system]
+    default: auto
+  network_managers:
+    description:
+      - Network managers that have to leave the members alone, now and, once hostname files name them, after each boot.
+      - One that is at work is restarted when it does not do so yet, which leaves every address and link as it is, and
+        asked afterwards. M(netpath.ipmp.ipmp_daemon) fails when it still manages one of them.
+    type: list
+    elements: str
+    choices: [NetworkManager, systemd-networkd, ifupdown]
+    default: [NetworkManager, systemd-networkd, ifupdown]
+  artifact:
+    description: What the controller has to offer. Filled in by the module's action plugin, and refused in playbooks.
+    type: dict
+    suboptions:
+      code:
+        description: Digest of the daemon's code.
+        type: str
+        required: true
+      pyroute2:
+        description: Digest of the controller's pyroute2.
+        type: str
+      pyroute2_version:
+        description: Version of the controller's pyroute2.
+        type: str
+      archive:
+        description: Where M(netpath.ipmp.ipmp_daemon) finds on the host what had to be sent.
+        type: path
 """
 
     # Annotated, because ansible-test takes every plain assignment here for a literal text.

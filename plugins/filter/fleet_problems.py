@@ -61,13 +61,15 @@ _value:
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible.release import __version__
-from ansible_collections.netpath.ipmp.plugins.plugin_utils import fleet, fleet_hosts, hostvars
 
 
 def fleet_problems(
     every: Mapping[str, Any], hosts: Sequence[str], look: str = "", unreachable: str = "skip"
 ) -> List[Dict[str, str]]:
     """The rows."""
+    # Ansible loads all filters of a collection when it needs one, in the process of each host.
+    from ansible_collections.netpath.ipmp.plugins.plugin_utils import fleet, fleet_hosts, hostvars
+
     inventory = hostvars.data(every)
     problems = [*fleet_hosts.controller(__version__), *fleet.compare(inventory, hosts)]
     if unreachable not in ("skip", "stop"):

@@ -53,13 +53,14 @@ _value:
 
 from typing import Any, Dict, List, Mapping, Sequence
 
-from ansible_collections.netpath.ipmp.plugins.plugin_utils import fleet_hosts, hostvars
-
 
 def fleet_results(
     every: Mapping[str, Any], hosts: Sequence[str], look: str, check: bool = False
 ) -> List[Dict[str, Any]]:
     """The rows."""
+    # Ansible loads all filters of a collection when it needs one, in the process of each host.
+    from ansible_collections.netpath.ipmp.plugins.plugin_utils import fleet_hosts, hostvars
+
     rows = []
     for host in hosts:
         said = [hostvars.plain(every[host].get(name) or {}) for name in (look, "mpathd_done", "hostname_files_done")]

@@ -65,19 +65,12 @@ _value:
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp.model import ConfigError
-from ansible_collections.netpath.ipmp.plugins.plugin_utils.migration import sources
+from ansible_collections.netpath.ipmp.plugins.plugin_utils.migration import filtering
 
 
 def to_ipmp_groups(texts: Mapping[str, str], names: Optional[Mapping[str, str]] = None) -> List[Dict[str, Any]]:
     """The groups."""
-    if not isinstance(texts, Mapping):
-        raise AnsibleFilterError("to_ipmp_groups: give a dictionary of texts by path")
-    try:
-        return sources.migrate({str(path): str(text) for path, text in texts.items()}, names or {})[0]
-    except ConfigError as error:
-        raise AnsibleFilterError(f"to_ipmp_groups: {error}")
+    return filtering.migrated("to_ipmp_groups", texts, names)[0]
 
 
 class FilterModule:

@@ -43,19 +43,12 @@ _value:
 
 from typing import List, Mapping, Optional
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp.model import ConfigError
-from ansible_collections.netpath.ipmp.plugins.plugin_utils.migration import sources
+from ansible_collections.netpath.ipmp.plugins.plugin_utils.migration import filtering
 
 
 def to_ipmp_notes(texts: Mapping[str, str], names: Optional[Mapping[str, str]] = None) -> List[str]:
     """The sentences."""
-    if not isinstance(texts, Mapping):
-        raise AnsibleFilterError("to_ipmp_notes: give a dictionary of texts by path")
-    try:
-        return sources.migrate({str(path): str(text) for path, text in texts.items()}, names or {})[1]
-    except ConfigError as error:
-        raise AnsibleFilterError(f"to_ipmp_notes: {error}")
+    return filtering.migrated("to_ipmp_notes", texts, names)[1]
 
 
 class FilterModule:

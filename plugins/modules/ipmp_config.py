@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options
   - netpath.ipmp.options.apply
+  - netpath.ipmp.options.defaults
   - netpath.ipmp.options.groups
 options:
   files:
@@ -36,19 +37,6 @@ options:
         never those of the interface that carries this task's connection.
     type: bool
     default: false
-  defaults:
-    description: What applies to groups that say nothing else; a key left out is left alone.
-    type: dict
-    suboptions:
-      failure_detection_time:
-        description: Time in milliseconds within which probes have to notice a failure.
-        type: int
-      failback:
-        description: Whether addresses return to their interface after its repair.
-        type: bool
-      track_interfaces_only_with_groups:
-        description: Whether interfaces outside all groups are left alone.
-        type: bool
   state:
     description:
       - V(present) makes the host as declared.

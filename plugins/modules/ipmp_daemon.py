@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options
+  - netpath.ipmp.options.deploy
 options:
   state:
     description:
@@ -29,45 +30,17 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  pyroute2:
-    description:
-      - Which copy of the Python library pyroute2, 0.7.2 or newer, the daemon uses.
-      - V(system) is the one that the host's Python imports, V(bundled) the one installed beside ansible on the
-        controller, which is sent along, and V(auto) the host's own if it is good enough, else the controller's.
-    type: str
-    choices: [auto, bundled, system]
-    default: auto
-  network_managers:
-    description:
-      - Network managers that have to leave O(members) alone, now and, once hostname files name them, after each boot.
-      - One that is at work is restarted when it does not do so yet, which leaves every address and link as it is, and
-        asked afterwards. The module fails when it still manages one of them.
-    type: list
-    elements: str
-    choices: [NetworkManager, systemd-networkd, ifupdown]
-    default: [NetworkManager, systemd-networkd, ifupdown]
   members:
     description: Interfaces that belong to the daemon.
     type: list
     elements: str
     default: []
-  artifact:
-    description: What the controller has to offer. Filled in by this module's action plugin, and refused in playbooks.
-    type: dict
-    suboptions:
-      code:
-        description: Digest of the daemon's code.
-        type: str
-        required: true
-      pyroute2:
-        description: Digest of the controller's pyroute2.
-        type: str
-      pyroute2_version:
-        description: Version of the controller's pyroute2.
-        type: str
-      archive:
-        description: Where the archive has been put on the host.
-        type: path
+  force:
+    description:
+      - Whether O(state=absent) may cut off the SSH connection of this task. Otherwise it is refused, in check mode too,
+        where that connection ends at an address, or needs a route, that only the hostname files name.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -103,7 +76,8 @@ import os
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import deployment, network_managers
+from ansible_collections.netpath.ipmp.plugins.module_utils import answer
+from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import asked, deployment, network_managers
 from ansible_collections.netpath.ipmp.plugins.module_utils.deploy.service import ServiceError
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
 
@@ -136,8 +110,12 @@ def present(module: AnsibleModule, host: deployment.Host) -> dict:
 def absent(module: AnsibleModule, host: deployment.Host) -> dict:
     """Result of ``state: absent``."""
     found = deployment.result(deployment.removal(host), module._diff)
-    if found["changed"] and not module.check_mode:
-        deployment.remove(host)
+    words = None if module.params["force"] else answer.connection()
+    ends = {"peer": words[0], "address": words[2]} if words else {}
+    if found["changed"] and module.check_mode:
+        host.service.may_release(ends)
+    elif found["changed"]:
+        deployment.remove(host, ends)
     return found
 
 
@@ -145,24 +123,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "pyroute2": {"type": "str", "choices": ["auto", "bundled", "system"], "default": "auto"},
-            "network_managers": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["NetworkManager", "systemd-networkd", "ifupdown"],
-                "default": ["NetworkManager", "systemd-networkd", "ifupdown"],
-            },
+            **asked.OPTIONS,
             "members": {"type": "list", "elements": "str", "default": []},
+            "force": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 30},
-            "artifact": {
-                "type": "dict",
-                "options": {
-                    "code": {"type": "str", "required": True},
-                    "pyroute2": {"type": "str"},
-                    "pyroute2_version": {"type": "str"},
-                    "archive": {"type": "path"},
-                },
-            },
         },
         required_if=[("state", "present", ["artifact"])],
         supports_check_mode=True,

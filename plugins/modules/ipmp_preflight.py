@@ -23,6 +23,8 @@ author:
 extends_documentation_fragment:
   - netpath.ipmp.attributes
   - netpath.ipmp.options.groups
+  - netpath.ipmp.options.defaults
+  - netpath.ipmp.options.deploy
 attributes:
   check_mode:
     description: Changes nothing, so it does the same in check mode.
@@ -39,44 +41,6 @@ options:
     description: As for M(netpath.ipmp.ipmp_config).
     type: bool
     default: false
-  defaults:
-    description: As for M(netpath.ipmp.ipmp_config).
-    type: dict
-    suboptions:
-      failure_detection_time:
-        description: Time in milliseconds within which probes have to notice a failure.
-        type: int
-      failback:
-        description: Whether addresses return to their interface after its repair.
-        type: bool
-      track_interfaces_only_with_groups:
-        description: Whether interfaces outside all groups are left alone.
-        type: bool
-  pyroute2:
-    description: As for M(netpath.ipmp.ipmp_daemon).
-    type: str
-    choices: [auto, bundled, system]
-    default: auto
-  network_managers:
-    description: As for M(netpath.ipmp.ipmp_daemon).
-    type: list
-    elements: str
-    choices: [NetworkManager, systemd-networkd, ifupdown]
-    default: [NetworkManager, systemd-networkd, ifupdown]
-  artifact:
-    description: What the controller has to offer. Filled in by this module's action plugin, and refused in playbooks.
-    type: dict
-    suboptions:
-      code:
-        description: Digest of the daemon's code.
-        type: str
-        required: true
-      pyroute2:
-        description: Digest of the controller's pyroute2.
-        type: str
-      pyroute2_version:
-        description: Version of the controller's pyroute2.
-        type: str
 """
 
 EXAMPLES = r"""
@@ -140,7 +104,7 @@ host:
 
 import os
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netpath.ipmp.plugins.module_utils import (
@@ -148,10 +112,9 @@ from ansible_collections.netpath.ipmp.plugins.module_utils import (
     declare,
     group_spec,
     lookout,
-    question,
     wanted,
 )
-from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import deployment
+from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import asked, deployment
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, files, model
 
 
@@ -241,12 +204,14 @@ class Look:
             self.refused["groups"] = str(error)
 
     def _link(self) -> Optional[Dict[str, Any]]:
+        from ansible_collections.netpath.ipmp.plugins.module_utils import question  # most calls need not compile it
+
         groups, others = {}, {}
         for group in self.params["groups"] or []:
             entries = [(entry, self._askable(entry["name"])) for entry in group["interfaces"]]
-            asked = [self._member(entry, link) for entry, link in entries if link]
-            if len(asked) > 1 or any(member.new for member in asked):
-                groups[group["name"]], others[group["name"]] = asked, [*group["gateways"], *group["targets"]]
+            to_ask = [question.Member(*self._member(entry, link)) for entry, link in entries if link]
+            if len(to_ask) > 1 or any(member.new for member in to_ask):
+                groups[group["name"]], others[group["name"]] = to_ask, [*group["gateways"], *group["targets"]]
         try:
             return question.ask(groups, others) if groups else {}
         except (OSError, ValueError):  # a NIC that has gone this very moment
@@ -256,11 +221,11 @@ class Look:
         link = (self.found["members"] or {}).get(name, {})
         return link if link.get("carrier") and link.get("up") and link["ethernet"] and not link["master"] else None
 
-    def _member(self, entry: Dict[str, Any], link: Dict[str, Any]) -> question.Member:
+    def _member(self, entry: Dict[str, Any], link: Dict[str, Any]) -> Tuple[str, int, str, List[str]]:
         listed = [a for a in [*entry["data_addresses"], *entry["test_addresses"]] if a != wanted.LINK_LOCAL]
         new = [ip for ip in (address.partition("/")[0] for address in listed) if ip not in self._present]
         with open(f"/sys/class/net/{link['name']}/ifindex", encoding="ascii") as file:
-            return question.Member(link["name"], int(file.read()), link["mac"], new)
+            return link["name"], int(file.read()), link["mac"], new
 
 
 def main() -> None:
@@ -270,21 +235,7 @@ def main() -> None:
             "files": {"type": "dict", "default": {}},
             "purge": {"type": "bool", "default": False},
             "defaults": {"type": "dict", "options": group_spec.DEFAULTS},
-            "pyroute2": {"type": "str", "choices": ["auto", "bundled", "system"], "default": "auto"},
-            "network_managers": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["NetworkManager", "systemd-networkd", "ifupdown"],
-                "default": ["NetworkManager", "systemd-networkd", "ifupdown"],
-            },
-            "artifact": {
-                "type": "dict",
-                "options": {
-                    "code": {"type": "str", "required": True},
-                    "pyroute2": {"type": "str"},
-                    "pyroute2_version": {"type": "str"},
-                },
-            },
+            **asked.OPTIONS,
         },
         supports_check_mode=True,
     )

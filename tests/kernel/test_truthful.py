@@ -162,3 +162,84 @@ def test_check_mode_says_what_a_run_then_does(host: Host, modules: Modules, seed
     except AssertionError as problem:
         story = "\n".join(map(str, history))
         raise AssertionError(f"seed {seed}, after\n{story}\n{problem}") from problem
+
+
+def test_what_was_only_written_is_put_into_force_by_the_next_run(host: Host, modules: Modules) -> None:
+    """Settings that no address and no route shows: without them in force, nothing would differ in the kernel."""
+    group: Dict[str, Any] = {"name": "lan", "interfaces": [{"name": "eth1", "data_addresses": ["192.0.2.11/24"]}]}
+    judge(modules, Task("ipmp_group", group))
+    wanted = {**group, "targets": ["192.0.2.250"], "failback": False}
+    judge(modules, Task("ipmp_group", {**wanted, "apply": False}))
+    assert call(host, "status")["groups"][0]["targets"] == []
+    judge(modules, Task("ipmp_group", wanted))
+    (now,) = call(host, "status")["groups"]
+    assert (now["targets"], now["failback"]) == (["192.0.2.250"], False)
+
+
+def test_an_mtu_comes_and_goes_with_its_file(host: Host, modules: Modules) -> None:
+    """Also on a NIC that is a member already, and with the file's last word of it the MTU from before."""
+    before = host.read_file("/sys/class/net/eth1/mtu").strip()
+    for mtu in (1400, 1300, None):
+        nic = {"name": "eth1", "data_addresses": ["192.0.2.11/24"], **({"mtu": mtu} if mtu else {})}
+        judge(modules, Task("ipmp_group", {"name": "lan", "interfaces": [nic]}))
+        assert host.read_file("/sys/class/net/eth1/mtu").strip() == str(mtu or before)
+
+
+TWO_FILES = {
+    "name": "lan",
+    "targets": ["192.0.2.250"],
+    "interfaces": [{"name": "eth1", "data_addresses": ["192.0.2.12/24", "2001:db8::12/64"]}],
+}
+TROUBLES = {
+    "read-only /etc": (
+        "mount -o remount,ro /etc",
+        "mount -o remount,rw /etc",
+        "cannot be written: Read-only file system",
+    ),
+    "no room for the second file": (
+        "mkdir -p /etc/ipmp; mount -t tmpfs -o size=4k,nr_inodes=4 full /etc/ipmp; head -c 4096 /dev/zero >/etc/ipmp/x",
+        "umount /etc/ipmp",
+        "cannot be written: No space left on device",
+    ),
+    "the kernel refuses an address": (
+        "echo 1 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6",
+        "echo 0 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6",
+        "cannot add 2001:db8::12 on eth1",
+    ),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_fails_half_way_leaves_files_and_host_as_they_were(host: Host, modules: Modules, trouble: str) -> None:
+    begin, end, sentence = TROUBLES[trouble]
+    judge(
+        modules,
+        Task("ipmp_group", {"name": "lan", "interfaces": [{"name": "eth1", "data_addresses": ["192.0.2.11/24"]}]}),
+    )
+    before = modules.see()
+    host.run(begin)
+    try:
+        done = modules.run("ipmp_group", **TWO_FILES)
+    finally:
+        host.run(end)
+    assert done.get("failed"), done
+    assert sentence in done["msg"]
+    assert "\n" not in done["msg"].strip()
+    after = modules.see()
+    assert (after.texts, after.hosting) == (before.texts, before.hosting)
+    judge(modules, Task("ipmp_group", TWO_FILES))  # nothing is left that would be in the way
+
+
+def test_a_link_that_does_not_come_up_in_time_is_told_and_the_files_stay(host: Host, modules: Modules) -> None:
+    nics = [{"name": f"eth{n}", "data_addresses": [f"192.0.2.1{n}/24"]} for n in (1, 2)]
+    host.nics["eth1"].pull()
+    try:
+        done = modules.run("ipmp_group", name="lan", interfaces=nics, wait_timeout=1)
+        assert not done.get("failed"), done
+        assert [w for w in map(str, done["warnings"]) if "eth1 is not fit after 1 s: the link is down" in w] != []
+        assert modules.see().hosting == {"192.0.2.11": ["eth2"], "192.0.2.12": ["eth2"]}
+        assert in_order(done["moves"]) == [{"address": f"192.0.2.1{n}", "from": None, "to": "eth2"} for n in (1, 2)]
+        again = modules.run("ipmp_group", name="lan", interfaces=nics, wait_timeout=1)
+        assert again["changed"] is False
+    finally:
+        host.nics["eth1"].plug()

@@ -129,3 +129,23 @@ def test_check_mode_foretells_what_is_taken_out_of_use(host: Host, modules: Modu
         story = "\n".join(map(str, history))
         told: List[Any] = [call(host, "status"), call(host, "transactions")]
         raise AssertionError(f"seed {seed}, after\n{story}\n{problem}\n{told}") from problem
+
+
+ROUND: List[Task] = [
+    Task("ipmp_offline", {"interface": "eth1", "state": "offline"}),
+    Task("ipmp_offline", {"interface": "eth1", "state": "online"}),
+    Task("ipmp_dr", {"component": "eth1"}),
+    Task("ipmp_dr", {"component": "eth1", "state": "attached"}),
+    Task("ipmp_dr", {"component": "eth1", "confirm_timeout": 120}),
+    Task("ipmp_dr", {"state": "rolled_back"}),
+    Task("ipmp_config", {"groups": [group(last=13)], "confirm_timeout": 120}),
+    Task("ipmp_config", {"state": "rolled_back"}),
+]
+
+
+def test_check_mode_foretells_each_step_there_and_back(modules: Modules) -> None:
+    """Where every step succeeds, none is without moves to be foretold."""
+    for task in ROUND:
+        done = foretold(modules, task)
+        assert (done.get("msg"), done["changed"]) == (None, True), task
+        assert {move["address"] for move in done["moves"]} >= {"192.0.2.11"}, task

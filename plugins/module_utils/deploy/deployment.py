@@ -159,9 +159,9 @@ def removal(host: Host) -> List[Dict[str, Any]]:
     return [entry for entry in (place.difference() for place in _leftovers(host)) if entry]
 
 
-def remove(host: Host) -> None:
-    """Releases the host's network, ends the daemon and removes what was deployed."""
-    host.service.release()
+def remove(host: Host, ends: Mapping[str, str]) -> None:
+    """Releases the host's network, ends the daemon and removes what was deployed; ends as for Service.release."""
+    host.service.release(ends)
     kept = network_managers.kept(host.root)
     for place in [place for place in _leftovers(host) if place.difference()]:
         place.make(host.settle)

@@ -11,7 +11,7 @@ import socket
 import struct
 import subprocess
 import time
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
 from ..ipmp import client
 from .layout import LIB
@@ -69,16 +69,22 @@ class Service:
         if "start" in steps or "restart" in steps:
             self._await_answer()
 
-    def release(self) -> None:
+    def may_release(self, ends: Mapping[str, str]) -> None:
+        """Raises client.ClientError when ``release`` would be refused. Nobody can be asked where no daemon runs."""
+        if self.pid():
+            client.Client(self.root, timeout=self.wait).call("release-query", **ends)
+
+    def release(self, ends: Mapping[str, str]) -> None:
         """Puts the host's network back as it was before us, and ends the daemon.
 
-        Only the daemon knows what was before, so one that does not run is started first.
+        Only the daemon knows what was before, so one that does not run is started first. ends: address and peer of a
+        connection that has to live on; client.ClientError, and nothing done, if it would not.
         """
         if not self.pid() and os.path.exists(self._program()):
             self.make(["start"])
         pid = self.pid()
         if pid:
-            client.Client(self.root, timeout=self.wait).call("release")
+            client.Client(self.root, timeout=self.wait).call("release", **ends)
         if self.systemd:
             self._run(["systemctl", "disable", "--now", "ipmp.service"])
         elif pid:

@@ -49,11 +49,11 @@ def text(args: Args, name: str) -> str:
     return value
 
 
-def peer(args: Args) -> Optional[str]:
-    """The address that the caller comes from, or None."""
-    value = args.get("peer")
+def address(args: Args, name: str) -> Optional[str]:
+    """One end of the caller's own connection, or None."""
+    value = args.get(name)
     if value is not None and not isinstance(value, str):
-        raise Denial("invalid", "'peer' has to be an address or null")
+        raise Denial("invalid", f"'{name}' has to be an address or null")
     return value
 
 

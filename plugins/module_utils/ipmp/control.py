@@ -27,7 +27,10 @@ from .arguments import Denial
 PROTOCOL = 1
 PROTOCOLS = (1,)  # ours and, when there is one, the one before
 READ_OPS = frozenset(
-    ("ping", "status", "plan", "offline-query", "components", "detach-query", "attach-query", "transactions", "events")
+    (
+        *("ping", "status", "plan", "offline-query", "components", "detach-query", "attach-query", "release-query"),
+        *("transactions", "events"),
+    )
 )
 
 MAX_LINE = 4 << 20  # bytes of one request

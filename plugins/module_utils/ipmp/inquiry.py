@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Collection, Dict, List, NamedTuple, Optional
 
 from . import detach
-from .arguments import Args, Denial, number, peer, text
+from .arguments import Args, Denial, address, number, text
 from .components import Component, ComponentError, Sysfs
 from .daemon import Daemon
 from .hardware import WAYS
@@ -138,7 +138,7 @@ class Inquiry:
 
     def verdict(self, meant: Meant, args: Args) -> detach.Verdict:
         """May it go? args: ``peer``, where the caller is, and ``confirm_timeout``, if a timer is to bring it back."""
-        where = peer(args)
+        where = address(args, "peer")
         timer = number(args, "confirm_timeout", 0.0) > 0
         runtime, names = self.daemon.runtime, tuple(nic.name for nic in meant.nics)
         held = self.usage.addresses()

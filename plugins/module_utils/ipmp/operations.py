@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
-from . import forecast, plan
+from . import forecast, parting, plan
 from .admission import Admission, Raised
-from .arguments import Args, Denial, number, step, text, texts
+from .arguments import Args, Denial, address, number, step, text, texts
 from .arrivals import Arrivals
 from .control import Reply
 from .daemon import Daemon
@@ -44,6 +44,7 @@ class Operations:
             "events": lambda _args, reply: daemon.publisher.listen(reply.stream()),
             "probes": lambda _args, reply: daemon.probe_streams.listen(reply.stream()),
             "release": self._release,
+            "release-query": self._release_query,
             **transactions.operations(),
             **self.reconfiguration.operations(),
         }
@@ -120,10 +121,10 @@ class Operations:
     def _read(self, tell: Callable[[Optional[str]], None], *, again: bool) -> None:
         def admitted(problem: Optional[str]) -> None:
             if problem is not None:
-                raised.lower()
                 self.daemon.not_reloaded(problem)
             else:
                 self.daemon.reconfigure(config)
+            raised.over()
             tell(problem)
 
         try:
@@ -151,19 +152,19 @@ class Operations:
 
         self._admissible(config)
         raised = Raised(self.daemon, config)
-        raised.when_there(lambda: self._or_refused(lambda: self._admit(config, admitted, reply, raised.lower), reply))
+        raised.when_there(lambda: self._or_refused(lambda: self._admit(config, admitted, reply, raised.over), reply))
 
     def _admit(
-        self, config: Config, admitted: Callable[[], None], reply: Reply, refused: Callable[[], None] = lambda: None
+        self, config: Config, admitted: Callable[[], None], reply: Reply, over: Callable[[], None] = lambda: None
     ) -> None:
-        """Go on if the link does not contradict the configuration; else that is the answer."""
+        """Go on if the link does not contradict the configuration; else that is the answer. over: called then."""
 
         def tell(problem: Optional[str]) -> None:
-            if problem is not None:
-                refused()
-                reply.deny(Denial("invalid", problem))
-            else:
+            if problem is None:
                 self._or_refused(admitted, reply)
+            over()
+            if problem is not None:
+                reply.deny(Denial("invalid", problem))
 
         Admission(self.daemon, config, self._held(config), tell)
 
@@ -279,8 +280,18 @@ class Operations:
             )
         return nic
 
-    def _release(self, _args: Args, reply: Reply) -> None:
+    def _release_query(self, args: Args, reply: Reply) -> None:
+        self._must_be_releasable(args)
+        reply.ok({})
+
+    def _must_be_releasable(self, args: Args) -> None:
         self.transactions.must_be_idle()
+        problem = parting.cut_off(self.daemon, address(args, "address"), address(args, "peer"))
+        if problem is not None:
+            raise Denial("refused", problem, "cut-off", refusals=[])
+
+    def _release(self, args: Args, reply: Reply) -> None:
+        self._must_be_releasable(args)
         changed = self.daemon.release()
         self.daemon.log("info", "the host is as it was before us")
         reply.ok({"changed": changed})

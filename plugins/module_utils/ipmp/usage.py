@@ -20,7 +20,7 @@ from .runtime import Nic
 
 _STATIC = (3, 4)  # RTPROT_BOOT, RTPROT_STATIC: a person's, so they are moved
 _ITS_OWN = (1, 2, 9, nl.PROTO)  # RTPROT_REDIRECT, _KERNEL, _RA, and ours: they come and go with the NIC
-_DAEMONS = {
+DAEMONS = {
     8: "gated",
     10: "mrt",
     11: "zebra",
@@ -71,7 +71,7 @@ class Usage:
                 else:
                     pinned.append(f"{route.dst} (static)")
             elif route.protocol not in _ITS_OWN:
-                pinned.append(f"{route.dst} ({_DAEMONS.get(route.protocol, f'protocol {route.protocol}')})")
+                pinned.append(f"{route.dst} ({DAEMONS.get(route.protocol, f'protocol {route.protocol}')})")
         return list(dict.fromkeys(static)), list(dict.fromkeys(pinned))
 
     def _through(self, nic: Nic) -> List[RouteEvent]:

@@ -162,7 +162,7 @@ def test_absent_leaves_configuration_and_nothing_else(host: deployment.Host, pac
     deploy(host, package, tmp_path)
     pid = host.service.pid()
     assert deployment.removal(host)
-    deployment.remove(host)
+    deployment.remove(host, {})
     assert deployment.removal(host) == []
     assert not Path(f"/proc/{pid}").exists() or host.service.pid() is None
     files = [p.relative_to(host.root).as_posix() for p in Path(host.root).rglob("*") if not p.is_dir()]
@@ -177,7 +177,7 @@ def test_absent_starts_a_daemon_that_has_ended_to_put_the_host_back(
     os.kill(int(host.service.pid() or 0), signal.SIGKILL)
     while host.service.pid():
         time.sleep(0.01)
-    deployment.remove(host)
+    deployment.remove(host, {})
     assert (host.service.pid(), deployment.removal(host)) == (None, [])
     assert Path(host.root, "released").exists()
 
