@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from .growth import CURVES, PING, grown
+from .growth import CURVES, grown
+from .row import PING
 
 FLEETS = (1_000, 10_000)
 BATCHES = 3  # of setup: a canary, a tenth, the rest
