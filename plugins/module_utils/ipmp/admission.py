@@ -104,6 +104,7 @@ class Raised:
         self._names = [i.name for g in config.groups for i in g.interfaces if self._is_down(i.name)]
         for name in self._names:
             self._set(name, up=True)
+        daemon.runtime.raised.update(self._names)
 
     def _is_down(self, name: str) -> bool:
         runtime, link = self.daemon.runtime, self.daemon.kernel.links.get(name)
@@ -138,6 +139,7 @@ class Raised:
         """As before, since they are not to become members."""
         for name in self._names:
             self._set(name, up=False)
+        self.daemon.runtime.raised.difference_update(self._names)
 
 
 def _is_ethernet(mac: str) -> bool:

@@ -114,7 +114,8 @@ class Membership:
         tried = nic.name in self._down
         if nic.joined and not (again and tried):
             return False
-        runtime.up_before.setdefault(nic.name, self.kernel.links[nic.name].up)
+        runtime.up_before.setdefault(nic.name, self.kernel.links[nic.name].up and nic.name not in runtime.raised)
+        runtime.raised.discard(nic.name)
         failures = self._link(nic.ifindex, nic.name, up=True)
         if failures:
             self._down.add(nic.name)

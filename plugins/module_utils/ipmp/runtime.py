@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Set, Tuple
 
 from . import placement
 from .health import Health
@@ -136,6 +136,7 @@ class Runtime:
         self.filtered: Dict[str, str] = {}  # NICs whose probes a packet filter stops: a sentence
         self.mtus: Dict[str, int] = {}  # NIC -> its MTU from before ours
         self.up_before: Dict[str, bool] = {}  # NIC -> was its link up before it was ours
+        self.raised: Set[str] = set()  # NICs that are up only to be asked whether they can be ours
         self.replaced: Dict[str, str] = {}  # NICs that are another card than before: a sentence, until an attach
 
     def adopt(self, config: Config, now: float) -> None:

@@ -125,6 +125,7 @@ def test_check_mode_and_the_run_agree_with_each_other_and_with_the_host(
             ], path
         assert done["changed"] or after == before
         assert (after[1] is not None) == (options["state"] == "present")
+        assert after[1] != before[1] or not done.get("sent"), "new code, and the old daemon"
         restarted = [entry["after"] for entry in done["diff"] if entry["after_header"] == "in.mpathd"]
         assert (after[1] == before[1]) == (not restarted and options["state"] == "present") or after[1] is None
 
