@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import List, Mapping
 
 from bed import eventually
@@ -17,7 +18,7 @@ scriptinfo) echo rcm_script_version=1; echo rcm_cmd_timeout=20 ;;
 register) echo rcm_resource_name=SUNW_network/{NIC} ;;
 *) echo $1 >>/run/told ;;
 esac
-if [ "$1" = "$(cat /run/slow)" ]; then echo $$ >/run/busy; sleep 1; echo $1 late >>/run/told; fi
+if [ "$1" = "$(cat /run/slow)" ]; then echo $$ >/run/busy.new; mv /run/busy.new /run/busy; exec sleep 60; fi
 """
 
 
@@ -38,7 +39,19 @@ class ConsumerJudge(Judge):
 
     def forget(self) -> None:
         """Nothing has been told yet, and no command takes long."""
-        self.bed.host.run("rm -f /run/told /run/busy; echo none >/run/slow")
+        self.bed.host.run("rm -f /run/told /run/busy")
+        self.slow("none")
+
+    def slow(self, command: str) -> None:
+        """From now on this one has no end."""
+        self.bed.host.run(f"echo {command} >/run/slow")
+
+    def killed_with_it(self) -> None:
+        """The daemon and the program that it runs, both at once, as systemd does it. It must be at the slow command."""
+        busy = self.bed.root / "run/busy"
+        eventually(busy.exists, lambda: f"the consumer is at it; it was told {self.told()}")
+        self.bed.stop(signal.SIGKILL)
+        self.bed.host.run(f"kill -9 -- -{busy.read_text().strip()}; rm /run/busy")
 
     def told(self) -> List[str]:
         """All that has been said to it."""

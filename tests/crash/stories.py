@@ -57,11 +57,12 @@ def attach(bed: Bed) -> None:
 
 @dataclass(frozen=True)
 class Story:
-    """begin brings a host that is as before to where ask, the operation, is asked for."""
+    """begin brings a host that is as before to where ask, the operation, is asked for; after a kill comes meanwhile."""
 
     begin: Callable[[Bed], object]
     ask: Callable[[Bed], object]
     ends: str  # when nobody is killed
+    meanwhile: Callable[[Bed], object] = lambda _bed: None  # until the next daemon starts
 
 
 class Judge:
@@ -211,6 +212,7 @@ class Judge:
             self.home()
             return None
         where = f"{name}, call {point.number}, {outcome.killed}"
+        story.meanwhile(self.bed)
         try:
             again = started_and_killed_at(self.bed, second) if second else ""
             if again:

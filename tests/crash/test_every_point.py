@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
-from typing import Callable, Dict, Iterator
+import threading
+from typing import Callable, Dict, Iterator, List
 
 import pytest
 from bed import Bed
 
-from .applying import ApplyJudge
+from ipmp.client import ClientError
+
+from .applying import ApplyJudge, SetupJudge
 from .consuming import ConsumerJudge
 from .pulling import SYSFS, PulledJudge
 from .stories import Judge, twice, walk
@@ -23,12 +27,14 @@ JUDGES: Dict[str, Callable[[Bed], Judge]] = {
     "consumers": ConsumerJudge,
     "hardware": PulledJudge,
     "configuration": ApplyJudge,
+    "setup": SetupJudge,
 }
 STORIES = [
     *(("plain", name) for name in ("detach", "rollback", "attach")),
     *(("consumers", name) for name in ("detach", "rollback")),
     *(("hardware", name) for name in ("detach", "rollback")),
     *(("configuration", name) for name in ("apply", "apply, confirmed", "apply, rolled back")),
+    *(("setup", name) for name in ("apply, confirmed", "apply, rolled back", "apply, thought better of")),
 ]
 SHARES = 3  # of the calls of one story, so that they can be tried side by side
 SECOND = 12  # of how many first kills one is followed by a second one
@@ -70,3 +76,41 @@ def test_killed_while_the_card_is_put_back_beside_the_loop(way: str) -> None:
         found = walk(judge, "rollback", itertools.count(1), "openat,write,close", SYSFS[way])
         judge.close()
     assert found == []
+
+
+@pytest.mark.parametrize("judge", ["consumers"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "words", "told"),
+    [
+        ("detach", ["queryremove"], ["queryremove"]),
+        ("detach", ["preremove"], ["queryremove", "preremove", "undoremove"]),
+        ("detach", ["preremove", "undoremove"], ["queryremove", "preremove", "undoremove", "undoremove"]),
+        ("detach", ["postremove"], ["queryremove", "preremove", "postremove", "postremove"]),
+        ("detach", ["postremove"] * 2, ["queryremove", "preremove", "postremove", "postremove", "postremove"]),
+        ("rollback", ["undoremove"] * 2, ["queryremove", "preremove", "undoremove", "undoremove", "undoremove"]),
+    ],
+)
+def test_killed_while_a_consumer_is_at_it_the_end_is_told(
+    judge: ConsumerJudge, name: str, words: List[str], told: List[str]
+) -> None:
+    """Once for each of the words, each time with the program that it had just called."""
+    story = judge.stories[name]
+    story.begin(judge.bed)
+    judge.slow(words[0])
+    asking = threading.Thread(target=asked, args=(judge.bed, story.ask))
+    asking.start()
+    for following in (*words[1:], "none"):
+        judge.killed_with_it()
+        judge.slow(following)
+        judge.bed.run_daemon()
+    asking.join()
+    judge.after(odd=False)
+    judge.over()
+    assert judge.told() == told
+    judge.home()
+
+
+def asked(bed: Bed, ask: Callable[[Bed], object]) -> None:
+    """By somebody who learns nothing, since the daemon is killed."""
+    with contextlib.suppress(ClientError, OSError):
+        ask(bed)

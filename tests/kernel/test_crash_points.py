@@ -30,7 +30,9 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
         ("plain", "attach", (8, 34)),
         ("consumers", "detach", (12, 40)),
         ("hardware", "rollback", (5, 31)),
+        ("configuration", "apply, confirmed", (9, 47)),
         ("configuration", "apply, rolled back", (20,)),
+        ("setup", "apply, thought better of", (9, 50)),
     ],
     indirect=["judge"],
 )

@@ -102,9 +102,7 @@ class Raised:
     def __init__(self, daemon: Daemon, config: Config) -> None:
         self.daemon = daemon
         self._names = [i.name for g in config.groups for i in g.interfaces if self._is_down(i.name)]
-        for name in self._names:
-            self._set(name, up=True)
-        daemon.runtime.raised.update(self._names)
+        daemon.membership.lift(daemon.runtime, self._names)
 
     def _is_down(self, name: str) -> bool:
         runtime, link = self.daemon.runtime, self.daemon.kernel.links.get(name)
@@ -112,15 +110,6 @@ class Raised:
         if link is None or link.up or detached or runtime.config.group_of(name) is not None:
             return False
         return _is_ethernet(link.mac)
-
-    def _set(self, name: str, *, up: bool) -> None:
-        link = self.daemon.kernel.links.get(name)
-        if link is not None:
-            try:
-                self.daemon.kernel.requests.set_link(link.ifindex, up=up)
-                self.daemon.kernel.writes += 1
-            except OSError as error:
-                self.daemon.log("info", f"{name}: its link cannot be set {'up' if up else 'down'}: {error.strerror}")
 
     def when_there(self, go_on: Callable[[], object]) -> None:
         """Calls it when all of them have carrier, at once if there is none, at the latest after CARRIER_WAIT."""
@@ -135,11 +124,9 @@ class Raised:
 
         look()
 
-    def lower(self) -> None:
-        """As before, since they are not to become members."""
-        for name in self._names:
-            self._set(name, up=False)
-        self.daemon.runtime.raised.difference_update(self._names)
+    def over(self) -> None:
+        """Those that have not become members are as before."""
+        self.daemon.membership.lower(self.daemon.runtime, self._names)
 
 
 def _is_ethernet(mac: str) -> bool:

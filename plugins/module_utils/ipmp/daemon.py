@@ -90,7 +90,7 @@ class Daemon:
         self.complaints = Complaints()
         self.filters = PacketFilter(self.runtime, self.prober, self.loop, self.log)
         self.foreign = ForeignRoutes(self.runtime, self.kernel)
-        self.membership = Membership(root, self.kernel, self.log)
+        self.membership = Membership(root, self.kernel, self.log, self.save)
         self.proofs = Proofs(self.runtime, self.loop, self._proved)
         self.events = EventSocket()
         self.state = StateFile(root)
@@ -99,7 +99,8 @@ class Daemon:
         self.taken_out: Callable[[], FrozenSet[str]] = frozenset  # NICs that are detached, as their records say
         self.record: FrozenSet[str] = frozenset()  # addresses of ours, for kernels that cannot keep a mark
         self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
-        self.first_in_boot = False
+        self.first_in_boot = False  # none before us has got through its start since the host was booted
+        self._starting = True
         self._next_poll = loops.Timer(0.0, lambda: None)
         self._failures: FrozenSet[str] = frozenset()  # of the last settle
         self._retry = RETRY
@@ -119,7 +120,7 @@ class Daemon:
             config = Config()
         self.runtime.adopt(config, time.time())
         saved = self.state.load()
-        self.first_in_boot = saved is None
+        self.first_in_boot = saved is None or bool(saved.get("first_in_boot"))
         if saved is not None:
             self.runtime.load(saved)
             self.record = frozenset(saved.get("addresses", ()))
@@ -132,12 +133,19 @@ class Daemon:
         self.loop.add_fd(self._found, lambda _mask: self._probe_news(), priority=loops.FIRST)
         self.watching.look_around()
         self.settle("start")
+        self._lower_all()
         self._stand_in()
         self._complain()
         self._poll()
         self.every(RECONCILE, self._reconcile)
+        self.loop.call_later(0.0, self._started)
         gc.collect()
         gc.freeze()
+
+    def _started(self) -> None:
+        """The loop runs: what a start has to do, and the first one in a boot above all, has been done."""
+        self._starting = False
+        self.save()
 
     def reconfigure(self, config: Config, *, going_back: bool = False) -> Settled:
         """Put a configuration into force. going_back: what was taken over for the present one returns."""
@@ -155,6 +163,8 @@ class Daemon:
         self.adopt_hosting(self.runtime)
         self.watching.look_around()
         done = self.settle("the configuration has changed", before)
+        if late:
+            self._lower_all()
         self.announcing.announce_others(returned)
         self._stand_in()
         self._complain()
@@ -226,9 +236,16 @@ class Daemon:
 
     def save(self) -> None:
         """Keep what a restart must know; with wrong files since the start that is what is saved already."""
-        if self.runtime.suspended:
-            return
-        self.state.save({**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over})
+        known = {**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over}
+        kept = self.state.load() if self.runtime.suspended else known
+        if kept is not None:
+            first = self.first_in_boot and self._starting
+            self.state.save({**kept, "raised": known["raised"], "first_in_boot": first})
+
+    def _lower_all(self) -> None:
+        """Whoever was killed while it asked links has left them up."""
+        if not self.runtime.suspended:
+            self.membership.lower(self.runtime, sorted(self.runtime.raised))
 
     def _stand_in(self) -> None:
         """Keep what puts addresses in place on the day when no daemon starts."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Dict, FrozenSet, List, Optional, Set
+from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Set
 
 from . import nl, sysctl
 from .components import STACKED
@@ -18,8 +18,9 @@ from .sysctl import Change, Sysctls
 class Membership:
     """Brings settings into line with the runtime; addresses and routes are ``plan``'s business."""
 
-    def __init__(self, root: str, kernel: Kernel, log: Callable[[str, str], None]) -> None:
-        self.kernel, self.log = kernel, log
+    def __init__(self, root: str, kernel: Kernel, log: Callable[[str, str], None], save: Callable[[], None]) -> None:
+        """save: what is known in the runtime is there after a restart, or OSError."""
+        self.kernel, self.log, self._save = kernel, log, save
         self.sysctls = Sysctls(root)
         self.failures: List[str] = []  # what the last ``enter`` could not do, and did not say before
         self._refused: Dict[str, int] = {}  # NIC -> MTU that it does not take
@@ -44,6 +45,8 @@ class Membership:
         plumbed = [nic for nic in runtime.grouped() if nic.attached]
         links = self.kernel.links
         plumbed.sort(key=lambda nic: nic.name in links and links[nic.name].kind in STACKED)  # they need the link below
+        ungrouped = [runtime.nics[interface.name] for interface in runtime.ungrouped()]
+        self._remember(runtime, [*plumbed, *ungrouped])
         if plumbed:
             changed |= bool(self._set(self.sysctls.join_host))
         for nic in plumbed:
@@ -51,12 +54,54 @@ class Membership:
             changed |= bool(changes)
             if changes and nic.joined:
                 self.log("err", f"settings of {nic.name} were changed by somebody else; put back: {changes[0]}")
-            changed |= self._up(runtime, nic, again) | self._mtu(runtime, nic, again)
-        for interface in runtime.ungrouped():
-            nic = runtime.nics[interface.name]
-            changed |= self._up(runtime, nic, again) | self._mtu(runtime, nic, again)
+            changed |= self._up(nic, again) | self._mtu(runtime, nic, again)
+        for nic in ungrouped:
+            changed |= self._up(nic, again) | self._mtu(runtime, nic, again)
         self._warn()
         return changed
+
+    def _remember(self, runtime: Runtime, nics: Iterable[Nic]) -> None:
+        """How links were before us, saved before that is changed."""
+        known = len(runtime.up_before), len(runtime.mtus)
+        for nic in nics:
+            link, interface = self.kernel.links[nic.name], runtime.interface(nic.name)
+            if not nic.joined:
+                runtime.up_before.setdefault(nic.name, link.up and nic.name not in runtime.raised)
+                runtime.raised.discard(nic.name)
+            if interface is not None and interface.mtu not in (None, link.mtu):
+                runtime.mtus.setdefault(nic.name, link.mtu)
+        if known != (len(runtime.up_before), len(runtime.mtus)):
+            self._saved()
+
+    def lift(self, runtime: Runtime, names: Iterable[str]) -> None:
+        """Links of NICs that are not in service go up to be asked; saved before, so that a restart lowers them."""
+        new = {name for name in names if name in self.kernel.links} - runtime.raised
+        runtime.raised |= new
+        if new and not self._saved():
+            runtime.raised -= new
+        for name in sorted(new & runtime.raised):
+            for failure in self._link(self.kernel.links[name].ifindex, name, up=True):
+                self.log("info", f"{failure}; it is asked nothing")
+
+    def lower(self, runtime: Runtime, names: Iterable[str]) -> None:
+        """Those that were lifted go down again, but for NICs that are in service by now."""
+        lifted = runtime.raised & set(names)
+        for name in sorted(lifted):
+            nic, link = runtime.nics.get(name), self.kernel.links.get(name)
+            if link is not None and not (nic is not None and nic.attached):
+                for failure in self._link(link.ifindex, name, up=False):
+                    self.log("err", f"{failure}; its link stays up")
+        runtime.raised -= lifted
+        if lifted:
+            self._saved()
+
+    def _saved(self) -> bool:
+        try:
+            self._save()
+        except OSError as error:
+            self.log("err", f"how links were before cannot be saved: {error}")
+            return False
+        return True
 
     def _set(self, join: Callable[[], List[Change]]) -> List[Change]:
         """Addresses come first: a NIC without its settings is better than an address without a NIC."""
@@ -110,12 +155,10 @@ class Membership:
         mtu = runtime.mtus.pop(nic.name, None)
         return self._link(nic.ifindex, nic.name, up=False, mtu=mtu) if nic.present else []
 
-    def _up(self, runtime: Runtime, nic: Nic, again: bool) -> bool:
+    def _up(self, nic: Nic, again: bool) -> bool:
         tried = nic.name in self._down
         if nic.joined and not (again and tried):
             return False
-        runtime.up_before.setdefault(nic.name, self.kernel.links[nic.name].up and nic.name not in runtime.raised)
-        runtime.raised.discard(nic.name)
         failures = self._link(nic.ifindex, nic.name, up=True)
         if failures:
             self._down.add(nic.name)
@@ -147,8 +190,6 @@ class Membership:
             self._refused[nic.name] = wanted
             self._fails([] if tried else failures)
         else:
-            if named is not None:
-                runtime.mtus.setdefault(nic.name, link.mtu)
             if tried:
                 self.log("info", f"{nic.name} has taken its MTU of {wanted} at last")
         return self.kernel.writes > writes

@@ -9,7 +9,7 @@ A member that works asks in its place, so that nothing is touched; where there i
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Set
 
 from . import loop as loops
 from .announce import DUPLICATE_WAIT, DuplicateCheck
@@ -28,7 +28,7 @@ class Occupied:
     def __init__(self, daemon: Daemon, nics: List[Nic], tell: Callable[[Taken], None], *, raising: bool = True) -> None:
         """raising: a NIC that has to ask itself, because no other can, is brought up for it."""
         self.daemon, self._tell, self._raising = daemon, tell, raising
-        self._raised: List[int] = []  # links that were down before
+        self._raised: Set[str] = set()  # NICs whose links were down before
         self._checks: List[DuplicateCheck] = []
         self._until = loops.now() + CARRIER_WAIT
         self._asking = {nic.name: asker for nic in nics for asker in (self._asker(nic, nics),) if asker is not None}
@@ -47,15 +47,13 @@ class Occupied:
 
     def _wait(self) -> None:
         """Until each NIC that asks has carrier, or the time is over."""
-        indexes = {nic.ifindex for nic in self._asking.values()}
+        names = {nic.ifindex: nic.name for nic in self._asking.values()}
         requests = self.daemon.kernel.requests
-        without = [i for i, carrier in requests.carriers(sorted(indexes)).items() if not carrier]
-        for index in without:
-            link = requests.link(index)
-            if link is not None and not link.up:
-                self._raised.append(index)
-                with contextlib.suppress(OSError):  # then it has no carrier in time
-                    requests.set_link(index, up=True)
+        without = [i for i, carrier in requests.carriers(sorted(names)).items() if not carrier]
+        down = [names[i] for i in without for link in (requests.link(i),) if link is not None and not link.up]
+        new = set(down) - self._raised
+        self._raised |= new
+        self.daemon.membership.lift(self.daemon.runtime, new)
         if without and loops.now() < self._until:
             self.daemon.loop.call_later(LOOK, self._wait)
         else:
@@ -87,8 +85,5 @@ class Occupied:
         for check in self._checks:
             taken.update(check.read())
             check.close()
-        if taken:
-            for index in self._raised:
-                with contextlib.suppress(OSError):
-                    self.daemon.kernel.requests.set_link(index, up=False)
         self._tell(taken)
+        self.daemon.membership.lower(self.daemon.runtime, self._raised)

@@ -121,10 +121,10 @@ class Operations:
     def _read(self, tell: Callable[[Optional[str]], None], *, again: bool) -> None:
         def admitted(problem: Optional[str]) -> None:
             if problem is not None:
-                raised.lower()
                 self.daemon.not_reloaded(problem)
             else:
                 self.daemon.reconfigure(config)
+            raised.over()
             tell(problem)
 
         try:
@@ -152,19 +152,19 @@ class Operations:
 
         self._admissible(config)
         raised = Raised(self.daemon, config)
-        raised.when_there(lambda: self._or_refused(lambda: self._admit(config, admitted, reply, raised.lower), reply))
+        raised.when_there(lambda: self._or_refused(lambda: self._admit(config, admitted, reply, raised.over), reply))
 
     def _admit(
-        self, config: Config, admitted: Callable[[], None], reply: Reply, refused: Callable[[], None] = lambda: None
+        self, config: Config, admitted: Callable[[], None], reply: Reply, over: Callable[[], None] = lambda: None
     ) -> None:
-        """Go on if the link does not contradict the configuration; else that is the answer."""
+        """Go on if the link does not contradict the configuration; else that is the answer. over: called then."""
 
         def tell(problem: Optional[str]) -> None:
-            if problem is not None:
-                refused()
-                reply.deny(Denial("invalid", problem))
-            else:
+            if problem is None:
                 self._or_refused(admitted, reply)
+            over()
+            if problem is not None:
+                reply.deny(Denial("invalid", problem))
 
         Admission(self.daemon, config, self._held(config), tell)
 

@@ -136,7 +136,7 @@ class Runtime:
         self.filtered: Dict[str, str] = {}  # NICs whose probes a packet filter stops: a sentence
         self.mtus: Dict[str, int] = {}  # NIC -> its MTU from before ours
         self.up_before: Dict[str, bool] = {}  # NIC -> was its link up before it was ours
-        self.raised: Set[str] = set()  # NICs that are up only to be asked whether they can be ours
+        self.raised: Set[str] = set()  # NICs whose link is up only until it has been asked
         self.replaced: Dict[str, str] = {}  # NICs that are another card than before: a sentence, until an attach
 
     def adopt(self, config: Config, now: float) -> None:
@@ -281,6 +281,7 @@ class Runtime:
             "missing": sorted(self.missing),
             "mtus": self.mtus,
             "up_before": self.up_before,
+            "raised": sorted(self.raised),
             "replaced": self.replaced,
             "nics": {
                 nic.name: {
@@ -305,6 +306,7 @@ class Runtime:
         self.missing = frozenset(saved.get("missing", ()))
         self.mtus = {str(name): int(mtu) for name, mtu in saved.get("mtus", {}).items()}
         self.up_before = {str(name): bool(up) for name, up in saved.get("up_before", {}).items()}
+        self.raised = set(map(str, saved.get("raised", ())))
         self.replaced = {n: str(text) for n, text in saved.get("replaced", {}).items() if n in self.nics}
         # Where the kernel has an address decides; this is for addresses that are down and so not in the kernel.
         declared = self._declared()
