@@ -90,9 +90,11 @@ def carrier_loss(
     )
     if busy:
         why += (
-            " The kernel tells from a worker of ordinary priority, which waits for a core as all others do; the daemon "
+            " The kernel tells from a worker of ordinary priority, which waits for a core as all others do. The daemon,"
         )
-        why += "itself, which has real-time priority, looks only every 50 ms, since looking costs more than all else it does."
+        why += (
+            " which has real-time priority, looks by itself every 50 ms only, since looking costs more than all else."
+        )
     return Figures(values, note, {"first_announcement_median": round(statistics.median(first), 4)}, others, why)
 
 
