@@ -10,17 +10,23 @@ in the sender's time.
 from __future__ import annotations
 
 import time
-from typing import List
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
 
 from namespaces import Namespace
 
 from ipmp.prober import Prober
 from ipmp.probing import Orders, ProbeSource, Router, Snapshot, Watched, WatchedGroup
 
+from . import load
+from .bfd import Bfd
 from .row import BenchError, Figures, Run
+from .wire import at_once
 
-SETTLING = 2.0  # s
+SETTLING, WINDOW = 2.0, 0.5  # s
 TARGETS = 5
+DAEMON = 1  # its real-time priority
 
 
 class Bed:
@@ -55,31 +61,42 @@ def total(snapshot: Snapshot, what: str) -> int:
     return sum(getattr(instance, what) for watch in snapshot.watches for instance in watch.instances)
 
 
-def probe_cpu(nics: int, detection_time: int, seconds: float, run: Run) -> Figures:
-    """Percent of a core, a window of so many seconds a round, once the prober has settled."""
-    bed = Bed(nics)
-    try:
+def probe_cpu(nics: int, detection_time: int, run: Run, *, beside: int = 0) -> Figures:
+    """Percent of a core, a window a round, once the prober has settled.
+
+    beside: BFD with this interval (ms) and a session for each NIC has the same windows; 0: nobody has.
+    """
+    values: List[float] = []
+    others: Dict[str, List[float]] = {}
+    with ExitStack() as stack:
+        bed = stack.enter_context(closing(Bed(nics)))
+        peers = [stack.enter_context(closing(Bfd(beside, nics=nics)))] if beside else []
         with bed.host:
-            prober = Prober(lambda: None)
-        try:
-            with bed.host:  # its thread stays where it begins
-                routers = tuple(Router(target) for target in bed.targets)
-                prober.assign(Orders((WatchedGroup("g", detection_time, tuple(bed.nics), (), routers),)))
-            time.sleep(SETTLING)
-            thread = prober._thread
-            assert thread is not None and thread.ident is not None
-            clock = time.pthread_getcpuclockid(thread.ident)
-            values, before, all_began, all_spent = [], prober.snapshot(), time.monotonic(), time.clock_gettime(clock)
-            for _ in range(run.rounds(5)):
-                spent, began = time.clock_gettime(clock), time.monotonic()
-                time.sleep(seconds)
-                values.append((time.clock_gettime(clock) - spent) / (time.monotonic() - began) * 100)
-            after, took = prober.snapshot(), time.monotonic() - all_began
-            all_spent = time.clock_gettime(clock) - all_spent
-        finally:
-            prober.close()
-    finally:
-        bed.close()
+            prober = stack.enter_context(closing(Prober(lambda: None)))
+        with bed.host, at_once(DAEMON):  # its thread stays where and as it begins
+            routers = tuple(Router(target) for target in bed.targets)
+            prober.assign(Orders((WatchedGroup("g", detection_time, tuple(bed.nics), (), routers),)))
+        time.sleep(SETTLING)
+        thread = prober._thread
+        assert thread is not None and thread.ident is not None
+        clock = time.pthread_getcpuclockid(thread.ident)
+        ticks = _ticks(thread.native_id)
+        before, all_began, all_spent = prober.snapshot(), time.monotonic(), time.clock_gettime(clock)
+        for _ in range(run.rounds(20)):
+            pids = [peer.programs.pids() for peer in peers]
+            spent, theirs, began = (
+                time.clock_gettime(clock),
+                [sum(map(load.spent, ps)) for ps in pids],
+                time.monotonic(),
+            )
+            time.sleep(WINDOW)
+            took = time.monotonic() - began
+            values.append((time.clock_gettime(clock) - spent) / took * 100)
+            for peer, ps, its in zip(peers, pids, theirs):
+                others.setdefault(peer.name, []).append((sum(map(load.spent, ps)) - its) / took * 100)
+        after, took = prober.snapshot(), time.monotonic() - all_began
+        all_spent = time.clock_gettime(clock) - all_spent
+        user, system = (late - early for early, late in zip(ticks, _ticks(thread.native_id)))
     sent = total(after, "sent") - total(before, "sent")
     if not sent:
         raise BenchError("nothing was probed")
@@ -89,11 +106,24 @@ def probe_cpu(nics: int, detection_time: int, seconds: float, run: Run) -> Figur
         "lost": total(after, "lost") - total(before, "lost"),
         "missed": after.missed - before.missed,
     }
-    note = (
-        f"the prober's thread, kernel time included, {seconds:g} s a round; {nics} NICs, both families, five targets "
-    )
+    note = f"the prober's thread, kernel time included, {WINDOW:g} s a round; {nics} NICs, both families, five targets "
     note += f"each, detection time {detection_time} ms: {details['probes_per_second']:g} probes/s, "
     note += (
         f"{details['cpu_us_per_probe']:g} us of processor a probe, {details['lost']} lost, {details['missed']} missed"
     )
-    return Figures(values, note, details)
+    kernel = system / max(1, user + system) * 100
+    details["kernel_percent"] = round(kernel)
+    why = (
+        f"{kernel:.0f} % of the time is the kernel's (a send runs the far end's answer, too), the rest is Python's: "
+        f"{details['cpu_us_per_probe'] * (1 - kernel / 100):.0f} us a probe."
+    )
+    if beside:
+        note += "; of BFD the host's programs, IPv4 only, one far end for each NIC"
+    return Figures(values, note, details, others, why)
+
+
+def _ticks(thread: Optional[int]) -> Tuple[int, int]:
+    """What a thread of ours has used as programs and as kernel, by the clock's ticks."""
+    text = Path(f"/proc/self/task/{thread}/stat").read_text(encoding="ascii", errors="replace")
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return int(user), int(system)

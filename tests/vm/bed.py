@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Sequence, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
 from ipmp.client import ClientError
 from lab import LabError, Place, compare, dump, inventory
@@ -184,9 +184,10 @@ class Bed:
         """Does each card have its own data addresses?"""
         return self.guest.hosting() == HOME
 
-    def rest(self) -> Dump:
+    def rest(self, home: Mapping[str, str] = HOME) -> Dump:
         """What the guest's kernel holds, once all addresses are at home and none is tentative any more."""
-        self.eventually(lambda: self.at_home() and not self.guest.run("ip -6 addr show tentative").stdout)
+        tentative = "ip -6 addr show tentative"
+        self.eventually(lambda: self.guest.hosting() == home and not self.guest.run(tentative).stdout)
         return dump(self.guest)
 
     def is_as(self, before: Dump, timeout: float = 20.0) -> None:

@@ -75,7 +75,7 @@ class Guest(Place):
     def names(self) -> Dict[str, str]:
         """Card -> the interface that the guest has made of it, for those that are there."""
         links = json.loads(self.run(["ip", "-j", "link"]).stdout)
-        by_mac = {link.get("address"): link["ifname"] for link in links}
+        by_mac = {link.get("address"): link["ifname"] for link in links if "link" not in link}  # those are VLANs
         return {card.name: by_mac[card.mac] for card in CARDS.values() if card.mac in by_mac}
 
     def state(self, interface: str) -> Dict[str, Any]:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from lab import LabError, rootfs
 
@@ -108,9 +108,9 @@ class Image:
         return self.folder / "key"
 
 
-def image() -> Image:
-    """Made first if it is not there (10 s, and 30 s for the root file system); LabError."""
-    base = rootfs.path()
+def image(more: Sequence[str] = ()) -> Image:
+    """Made first if it is not there (10 s, and 30 s for the root file system); LabError. more: Debian packages."""
+    base = rootfs.path(more)
     recipe = [
         base.name,
         META,

@@ -68,6 +68,12 @@ def _cards() -> Tuple[Card, ...]:
 
 CARDS = {card.name: card for card in _cards()}
 SLOTS = (1, 2, 3, 4)
+FIXED = 0x10  # PCI devices from here on are NICs in no slot
+
+
+def fixed_mac(number: int) -> str:
+    """The hardware address of that one of ``Spec.more``."""
+    return f"52:54:00:01:00:{number:02x}"
 
 
 @dataclass
@@ -85,6 +91,7 @@ class Spec:
     image: Image
     hotplug: str = "acpi"
     without: Sequence[str] = ()  # cards that are not plugged in when it starts
+    more: Sequence[str] = ()  # names of further NICs, which are in no slot and stay
     taps: Dict[str, str] = field(default_factory=lambda: {name: f"t-{name}" for name in ("mgmt", *CARDS)})
 
     def line(self) -> List[str]:
@@ -105,6 +112,9 @@ class Spec:
                 words = [f"{key}={value}" for key, value in card.device().items() if key != "driver"]
                 words += ["multifunction=on"] if card.together and card.function == 0 else []
                 line += ["-device", ",".join(["virtio-net-pci", *words])]
+        for number, name in enumerate(self.more):
+            place = f"addr={FIXED + number // 8:#x}.{number % 8},multifunction=on"
+            line += ["-device", f"virtio-net-pci,id={name},netdev=net-{name},mac={fixed_mac(number)},{place},romfile="]
         return line
 
     def key(self) -> str:

@@ -43,7 +43,7 @@ from .watching import Watching
 # The kernel tells a carrier loss up to 1.02 s late when another link has changed in the last second. Those are seen,
 # but for links of other network namespaces: hence the rarer polls while nothing has changed.
 POLL_RESTLESS, RESTLESS = 0.010, 2.5  # s between polls, for so many s after a change
-POLL = 0.040  # s between polls otherwise
+POLL = 0.050  # s between polls otherwise
 RECONCILE = 10.0  # s between full comparisons without any cause
 ROUTERS = 0.2  # s after somebody has changed a route (LOOP-3)
 WATCH = 0.02  # s after an address has come, or a link-local one gone
