@@ -15,7 +15,7 @@ import os
 import time
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
-from . import health, nl, plan, reports, static
+from . import health, nl, plan, reports
 from . import loop as loops
 from .announce import Announcer
 from .announcing import Announcing
@@ -36,8 +36,11 @@ from .nlparse import AddrEvent, LinkEvent, RouteEvent
 from .placement import Move, moves
 from .prober import Prober
 from .proofs import Proofs
+from .retrying import Retrying
 from .runtime import Nic, Runtime
+from .standin import StandIn
 from .state import StateFile
+from .takeover import TakenOver
 from .watching import Watching
 
 # The kernel tells a carrier loss up to 1.02 s late when another link has changed in the last second. Those are seen,
@@ -48,7 +51,6 @@ RECONCILE = 10.0  # s between full comparisons without any cause
 ROUTERS = 0.2  # s after somebody has changed a route (LOOP-3)
 WATCH = 0.02  # s after an address has come, or a link-local one gone
 PUT_BACK = 0.1  # s after somebody else has taken away what is ours
-RETRY, RETRY_AT_MOST = 0.2, 30.0  # s after a step that failed: doubled each time
 
 
 class Settled(NamedTuple):
@@ -98,12 +100,12 @@ class Daemon:
         self.at_end: List[Callable[[], None]] = []  # told before the daemon ends
         self.taken_out: Callable[[], FrozenSet[str]] = frozenset  # NICs that are detached, as their records say
         self.record: FrozenSet[str] = frozenset()  # addresses of ours, for kernels that cannot keep a mark
-        self.taken_over: List[plan.Held] = []  # addresses that were there before us and are ours now
+        self.taken_over = TakenOver(self.kernel)
+        self.stand_in = StandIn(root, self.log)
+        self.retrying = Retrying(self.log, lambda pause: self.later("retry", pause, lambda: self.settle("retry")))
         self.first_in_boot = False  # none before us has got through its start since the host was booted
         self._starting = True
         self._next_poll = loops.Timer(0.0, lambda: None)
-        self._failures: FrozenSet[str] = frozenset()  # of the last settle
-        self._retry = RETRY
         self._waits: List[Wait] = []
         self._timers: Dict[str, loops.Timer] = {}
 
@@ -125,7 +127,7 @@ class Daemon:
             self.runtime.load(saved)
             self.membership.sysctls.add(saved.get("settings", {}))
             self.record = frozenset(saved.get("addresses", ()))
-            self.taken_over = [plan.Held(*held) for held in saved.get("taken_over", ())]
+            self.taken_over.load(saved.get("taken_over", ()))
         self.kernel.read_links()
         for link in list(self.kernel.links.values()):
             self.links.take(link, starting=True)
@@ -135,7 +137,8 @@ class Daemon:
         self.watching.look_around()
         self.settle("start")
         self._lower_all()
-        self._stand_in()
+        if not self.runtime.suspended:
+            self.stand_in.write(self.runtime.config)
         self._complain()
         self._poll()
         self.every(RECONCILE, self._reconcile)
@@ -151,7 +154,8 @@ class Daemon:
     def reconfigure(self, config: Config, *, going_back: bool = False) -> Settled:
         """Put a configuration into force. going_back: what was taken over for the present one returns."""
         late = self.runtime.suspended
-        returned = self._give_back(plan.owned(config), going_back)
+        returned = self.taken_over.give_back(plan.owned(config), going_back)
+        self.record -= frozenset(returned)
         self.runtime.files_error, self.runtime.suspended = None, False
         self.adopt(self.runtime, config)
         if late:  # we started with wrong files: only now has what the daemon before us knew a place to go
@@ -167,7 +171,7 @@ class Daemon:
         if late:
             self._lower_all()
         self.announcing.announce_others(returned)
-        self._stand_in()
+        self.stand_in.write(self.runtime.config)
         self._complain()
         return done
 
@@ -197,17 +201,6 @@ class Daemon:
     def release(self) -> bool:
         """Put the host back as it was before us: everything of ours goes, what was taken over returns."""
         return self.reconfigure(Config(), going_back=True).changed
-
-    def _give_back(self, owned: FrozenSet[str], going_back: bool) -> Dict[str, str]:
-        """Addresses that were there before us and that we do not claim any more, with their NICs, if they return."""
-        gone = [held for held in self.taken_over if held.ip not in owned]
-        self.taken_over = [held for held in self.taken_over if held.ip in owned]
-        if not going_back:
-            return {}
-        for held in gone:
-            self.kernel.give_back(held)
-        self.record -= {held.ip for held in gone}
-        return {held.ip: held.nic for held in gone}
 
     def close(self) -> None:
         """Stop. Nothing in the kernel is touched: traffic goes on."""
@@ -240,7 +233,7 @@ class Daemon:
         known = {
             **self.runtime.dump(),
             "addresses": sorted(self.record),
-            "taken_over": self.taken_over,
+            "taken_over": self.taken_over.held,
             "settings": self.membership.sysctls.saved,
         }
         kept = self.state.load() if self.runtime.suspended else known
@@ -252,15 +245,6 @@ class Daemon:
         """Whoever was killed while it asked links has left them up."""
         if not self.runtime.suspended:
             self.membership.lower(self.runtime, sorted(self.runtime.raised))
-
-    def _stand_in(self) -> None:
-        """Keep what puts addresses in place on the day when no daemon starts."""
-        if self.runtime.suspended:
-            return
-        try:
-            self.state.stand_in(static.lines(self.runtime.config))
-        except OSError as error:
-            self.log("err", f"what a host without a daemon would need cannot be written down: {error}")
 
     def adopt_hosting(self, runtime: Runtime) -> None:
         """Valid hosting never changes because a daemon starts: addresses are where the kernel has them."""
@@ -409,7 +393,7 @@ class Daemon:
         target = plan.wanted(self.runtime.views(after), self.runtime.ungrouped())
         steps = plan.steps(self.kernel.observe(self.record), target)
         self.runtime.hosting = after
-        self.taken_over += [s.address for s in steps if isinstance(s, plan.DelAddress) and not s.address.ours]
+        self.taken_over.note(steps)
         done = moves(before, after)
         left_behind = {s.address.nic for s in steps if isinstance(s, plan.DelAddress)}
         if left_behind:
@@ -429,15 +413,7 @@ class Daemon:
         self.notes(reports.moved(self.runtime, cause, done))
         if cause in ("reconcile", "something of ours was removed") and steps:
             self.log("err", f"{cause}: put back: {'; '.join(plan.describe(s) for s in steps[:4])}")
-        for failure in failures:
-            if failure not in self._failures:
-                self.log("err", failure)
-        self._failures = frozenset(failures)
-        if not failures and not self.membership.failing:
-            self._retry = RETRY
-        else:
-            self._retry = min(2 * self._retry, RETRY_AT_MOST) if cause == "retry" else self._retry
-            self.later("retry", self._retry, lambda: self.settle("retry"))
+        self.retrying.settled(failures, failing=self.membership.failing, retry=cause == "retry")
         hosts = frozenset(self.runtime.hosting.values())
         for nic in self.runtime.grouped():
             nic.held_back = nic.held_back and nic.name not in hosts

@@ -29,7 +29,7 @@ def cut_off(daemon: Daemon, address: Optional[str], peer: Optional[str]) -> Opti
         ipaddress.ip_address(peer)
     except ValueError:
         return None
-    returning = {held.ip for held in daemon.taken_over}
+    returning = {held.ip for held in daemon.taken_over.held}
     held = daemon.kernel.observe(daemon.record).addresses
     if address not in returning and any(one.ip == address and one.ours for one in held):
         return f"this task's connection ends at {address}, which only the group has: {_WAY_OUT}"
@@ -40,7 +40,7 @@ def cut_off(daemon: Daemon, address: Optional[str], peer: Optional[str]) -> Opti
 
 def _remaining(daemon: Daemon) -> Iterator[str]:
     """The networks that are still reached when ours is gone, as CIDR."""
-    for held in daemon.taken_over:
+    for held in daemon.taken_over.held:
         yield f"{held.ip}/{held.prefixlen}"
     before = daemon.runtime.up_before
     # 0: several ways, which are nobody's alone

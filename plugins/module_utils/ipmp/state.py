@@ -1,10 +1,7 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What survives a restart of the daemon but not a reboot: ``/run/ipmp/state.json`` with the boot id.
-
-And what survives both, for the day when no daemon starts: ``/var/lib/ipmp/static``.
-"""
+"""What survives a restart of the daemon but not a reboot: ``/run/ipmp/state.json`` with the boot id."""
 
 from __future__ import annotations
 
@@ -33,28 +30,18 @@ class StateFile:
             return None
         return saved
 
-    def stand_in(self, lines: str) -> None:
-        """Write down what ipmp-static puts in place when nothing else works. Raises OSError."""
-        path = self._root / "var/lib/ipmp/static"
-        try:
-            if path.read_text(encoding="utf-8") == lines:
-                return
-        except OSError:
-            pass
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(path, lines)
-
     def save(self, state: Dict[str, Any]) -> None:
         """Write it unless it is what was written last. No fsync: /run is memory."""
         text = json.dumps({**state, "boot_id": self.boot_id}, sort_keys=True)
         if text == self._last:
             return
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        _replace(self._path, text)
+        replace(self._path, text)
         self._last = text
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
+    """The file has this text, or on OSError still its old one."""
     temporary = path.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
