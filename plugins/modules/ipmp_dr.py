@@ -172,7 +172,6 @@ from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
 
 ALREADY = "{} is detached already"
-PATIENCE = 120  # s for consumers and, if need be, the way back
 
 
 def query(module: AnsibleModule, daemon: client.Client) -> dict:
@@ -199,7 +198,7 @@ def query_detach(module: AnsibleModule, daemon: client.Client) -> dict:
 
 def detach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Prepares, takes the hardware out and commits; a step that fails is rolled back before the module fails."""
-    params = module.params
+    params, seconds = module.params, daemon.patience()
     try:
         done = daemon.call(
             "detach-prepare",
@@ -208,7 +207,7 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
             peer=answer.caller(),
             confirm_timeout=params["confirm_timeout"],
             hardware=params["hardware"],
-            wait_timeout=PATIENCE,
+            wait_timeout=seconds,
         )
     except client.DaemonError as error:
         if error.code != "already-detached":
@@ -223,7 +222,7 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
         more = {"reason": "hardware"} if isinstance(error, hardware.HardwareError) else {}
         try:
             undone = daemon.call(
-                "detach-rollback", transaction=done["transaction"], reason=str(error), wait_timeout=PATIENCE
+                "detach-rollback", transaction=done["transaction"], reason=str(error), wait_timeout=seconds
             )
         except client.ClientError as second:
             answer.fail(module, second, msg=f"{error}; and {second}", hardware=way, **more)
@@ -266,7 +265,8 @@ def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
         told = daemon.call("end-query", kind="detach", end="rolled_back", transaction=wanted)
         undone = told["changed"]
         return answer.moved(module, undone, told["moves"], transaction=wanted, rolled_back=undone, messages=[])
-    done = daemon.call("detach-rollback", transaction=wanted, reason="asked for by a task", wait_timeout=PATIENCE)
+    why, seconds = "asked for by a task", daemon.patience()
+    done = daemon.call("detach-rollback", transaction=wanted, reason=why, wait_timeout=seconds)
     return answer.moved(
         module, done["changed"], done["moves"], transaction=wanted, rolled_back=done["rolled_back"], messages=[]
     )

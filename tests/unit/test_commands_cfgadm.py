@@ -60,6 +60,7 @@ def refusing(kind: str, message: str, **details: Any) -> Callable[[Any, Reply], 
 def detaching(root: Path, **changes: Any) -> Any:
     """A daemon that lets eth1 go, but for the changes."""
     answers: Dict[str, Any] = {"detach_prepare": PREPARED, "detach_commit": COMMITTED, "detach_rollback": ROLLED_BACK}
+    answers["transactions"] = {"open": None, "records": [], "history": [], "wait_timeout": 444.0}
     return serving(str(root), **{**answers, **changes})
 
 
@@ -166,6 +167,7 @@ def test_unconfigure_prepares_and_commits_and_is_quiet(tmp_path: Path, monkeypat
     with detaching(tmp_path) as bed:
         assert run(tmp_path, "-c", "unconfigure", "eth1") == (0, "", "")
     assert bed.requests == [
+        {"op": "transactions"},
         {
             "op": "detach-prepare",
             "component": "eth1",
@@ -173,7 +175,7 @@ def test_unconfigure_prepares_and_commits_and_is_quiet(tmp_path: Path, monkeypat
             "peer": "203.0.113.5",
             "confirm_timeout": 0,
             "hardware": "none",
-            "wait_timeout": cfgadm.PATIENCE,
+            "wait_timeout": 444.0,
         },
         {"op": "detach-commit", "transaction": "t1"},
     ]
@@ -208,7 +210,7 @@ def test_a_refusal_shows_who_objects(tmp_path: Path) -> None:
                 "SUNW_ip/192.0.2.1  Plumbed IP Address\n"
             ),
         )
-    assert asked(b) == ["detach-prepare"]
+    assert asked(b) == ["transactions", "detach-prepare"]
 
 
 def test_a_failing_hardware_step_puts_everything_back(tmp_path: Path) -> None:
@@ -220,10 +222,10 @@ def test_a_failing_hardware_step_puts_everything_back(tmp_path: Path) -> None:
             "cfgadm: Hardware specific failure: /sys/bus/pci/slots/nosuch/power: writing '0' failed: "
         )
         assert err.endswith("; eth1 is as it was before\n")
-        assert asked(bed) == ["detach-prepare", "detach-rollback"]
-        assert bed.requests[0]["hardware"] == way
-        assert bed.requests[1]["transaction"] == "t1"
-        assert "writing '0' failed" in bed.requests[1]["reason"]
+        assert asked(bed) == ["transactions", "detach-prepare", "detach-rollback"]
+        assert bed.requests[1]["hardware"] == way
+        assert bed.requests[2]["transaction"] == "t1"
+        assert "writing '0' failed" in bed.requests[2]["reason"]
 
 
 def test_a_failing_commit_puts_everything_back_and_shows_what_differs(tmp_path: Path) -> None:
@@ -338,7 +340,7 @@ def test_without_a_terminal_force_is_the_answer(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": OURS, "IPMP_ROOT": str(tmp_path)},
             check=True,
         )
-    assert asked(bed) == ["detach-prepare", "detach-commit"]
+    assert asked(bed) == ["transactions", "detach-prepare", "detach-commit"]
 
 
 # --- configure, and wrong use -----------------------------------------------------------------------------------------

@@ -106,6 +106,10 @@ class Client:
         with self._send(op, args, timeout) as sock, sock.makefile("rb") as lines:
             return self._result(self._receive(lines, f"did not answer {op!r} within {timeout:g} s"))
 
+    def patience(self) -> float:
+        """s that a detach may take, its way back included; as long as that, give its ``wait_timeout``."""
+        return float(self.call("transactions").get("wait_timeout", 120.0))  # an older daemon has no say
+
     def events(self, timeout: Optional[float] = None) -> Iterator[Dict[str, Any]]:
         """What happens on the host from now on, one EVENT at a time.
 

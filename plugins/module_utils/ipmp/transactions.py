@@ -409,4 +409,5 @@ class Transactions:
             }
             for record in (*self.records.all(), *self.absences.records.values())
         ]
-        reply.ok({"open": self.shown(), "records": records, "history": self.history})
+        waits = self.undoing.longest()
+        reply.ok({"open": self.shown(), "records": records, "history": self.history, "wait_timeout": waits})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from . import forecast, health, rtnl, sysctl, whole
 from . import loop as loops
 from .aside import aside
+from .consumers import PHASE
 from .daemon import Daemon
 from .files import locked, read_config, write_files
 from .hardware import put_back
@@ -69,6 +70,11 @@ class Undoing:
         """The addresses that it is about: a configuration moves more than data addresses."""
         hosting = dict(self.runtime.hosting)
         return self.runtime.located(hosting) if transaction.kind == "apply" else hosting
+
+    def longest(self) -> float:
+        """s that a detach may take whose last step fails, its way back included."""
+        proof = patience(self.runtime, self.runtime.nics.values(), dict(self.daemon.prober.snapshot().detection_times))
+        return 2 * PHASE + HARDWARE_WAIT + proof
 
     def forecast(self, transaction: Transaction) -> Tuple[Move, ...]:
         """What would move, if all goes well; ConfigError if the previous files are wrong."""

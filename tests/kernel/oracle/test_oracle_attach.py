@@ -179,8 +179,10 @@ def test_wrong_files_keep_a_component_as_it_is_until_they_are_mended(bed: Bed) -
 def test_an_attach_waits_as_long_as_its_group_needs_for_ten_answers(bed: Bed) -> None:
     start(bed, PAIR)
     assert bed.call("detach-query", component="eth1", consumers=False)["wait_timeout"] == 60
+    assert bed.call("transactions")["wait_timeout"] == 120
     start(bed, PAIR, "FAILURE_DETECTION_TIME=60000\n")
     assert bed.call("detach-query", component="eth1", consumers=False)["wait_timeout"] == pytest.approx(137)
+    assert bed.call("transactions")["wait_timeout"] == pytest.approx(137 + 70)  # and for hardware and consumers
 
 
 @pytest.mark.oracle("T97")

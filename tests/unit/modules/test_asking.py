@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, ContextManager, Dict, List
 
+import control_bed
 import pytest
-from control_bed import serving
 from running import Failed, run
 
 MOVES = [{"address": "192.0.2.11", "from": "eth1", "to": "eth2"}]
@@ -89,6 +89,11 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(tmp_path)
 
 
+def serving(root: str, **answers: Any) -> ContextManager[control_bed.Bed]:
+    """A daemon that says how long a detach may take, and this."""
+    return control_bed.serving(root, **{"transactions": {"wait_timeout": 444.0}, **answers})
+
+
 def ops(bed: Any) -> List[str]:
     return [request["op"] for request in bed.requests]
 
@@ -97,9 +102,10 @@ def test_detach_prepares_and_commits(root: str, monkeypatch: pytest.MonkeyPatch)
     with serving(root, detach_prepare=PREPARED, detach_commit={"state": "committed"}) as bed:
         result = run(monkeypatch, "ipmp_dr", component="eth1", confirm_timeout=120)
         assert (result["changed"], result["transaction"], result["moves"]) == (True, "t1", MOVES)
-        assert ops(bed) == ["detach-prepare", "detach-commit"]
-        assert bed.requests[0]["peer"] == "198.51.100.7"
-        assert bed.requests[0]["confirm_timeout"] == 120
+        assert ops(bed) == ["transactions", "detach-prepare", "detach-commit"]
+        assert bed.requests[1]["peer"] == "198.51.100.7"
+        assert bed.requests[1]["confirm_timeout"] == 120
+        assert bed.requests[1]["wait_timeout"] == 444.0
 
 
 def test_a_commit_that_fails_is_rolled_back(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,8 +170,8 @@ def test_the_way_goes_with_the_question_and_what_auto_chose_is_returned(
     with serving(root, detach_commit={"state": "confirmed"}, **answers) as bed:
         for check in (True, False):
             assert run(monkeypatch, "ipmp_dr", component="eth1", hardware=way, check=check)["hardware"] == "pci"
-        assert ops(bed) == ["detach-query", "detach-prepare", "detach-commit"]
-        assert [request["hardware"] for request in bed.requests[:2]] == [way, way]
+        assert ops(bed) == ["detach-query", "transactions", "detach-prepare", "detach-commit"]
+        assert [request["hardware"] for request in bed.requests if "hardware" in request] == [way, way]
 
 
 def test_a_hardware_step_that_fails_is_rolled_back(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +179,8 @@ def test_a_hardware_step_that_fails_is_rolled_back(root: str, monkeypatch: pytes
     with serving(root, detach_prepare={**PREPARED, "component": NO_SLOT}, detach_rollback=undone) as bed:
         with pytest.raises(Failed, match="^/sys/bus/pci/slots/nosuch/power: writing '0' failed: ") as failure:
             run(monkeypatch, "ipmp_dr", component="eth1", hardware="slot")
-        assert ops(bed) == ["detach-prepare", "detach-rollback"]
+        assert ops(bed) == ["transactions", "detach-prepare", "detach-rollback"]
+        assert bed.requests[-1]["wait_timeout"] == 444.0
         result = failure.value.result
         assert (result["reason"], result["rolled_back"], result["hardware"]) == ("hardware", True, "slot")
 

@@ -26,8 +26,6 @@ Usage:
 
 OK, FAILED, NOT_SUPPORTED, WRONG_USE = 0, 1, 2, 3  # CFA-8
 
-PATIENCE = 120.0  # s for consumers and, if need be, the way back
-
 # What libcfgadm calls it (CFA-8), for each kind of error of the control protocol.
 INVALID = "Configuration operation invalid"
 LIBRARY = {
@@ -57,6 +55,7 @@ class _Command:
         self.force, self.verbose = "-f" in options, "-v" in options
         self.yes, self.no = "-y" in options, "-n" in options
         self.hardware = "none"
+        self.seconds = 0.0  # that a detach and its way back may take
 
     def say(self, text: str) -> None:
         self.stdout.write(text + "\n")
@@ -76,6 +75,7 @@ class _Command:
         """Prepare, take the hardware out, commit; a step that fails puts everything back."""
         if self.force and not self.yes and (self.no or sys.stdin.isatty()):
             self._ask(ap_id)
+        self.seconds = self.client.patience()
         prepared = self.client.call(
             "detach-prepare",
             component=ap_id,
@@ -83,7 +83,7 @@ class _Command:
             peer=_peer(),
             confirm_timeout=0,
             hardware=self.hardware,
-            wait_timeout=PATIENCE,
+            wait_timeout=self.seconds,
         )
         transaction = prepared["transaction"]
         try:
@@ -114,7 +114,8 @@ class _Command:
         elif isinstance(error, DaemonError):
             library = LIBRARY.get(error.kind, library)
         try:
-            answer = self.client.call("detach-rollback", transaction=transaction, reason=reason, wait_timeout=PATIENCE)
+            asked = {"transaction": transaction, "reason": reason, "wait_timeout": self.seconds}
+            answer = self.client.call("detach-rollback", **asked)
         except ClientError as second:
             return _Failure(library, f"{reason}; and it could not be put back: {second}")
         differences = answer.get("differences") or []
