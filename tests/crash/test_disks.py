@@ -264,8 +264,8 @@ def reboot(bed: Bed) -> None:
     ("name", "where"),
     [
         *(("detach", where) for where in ("prepared", "confirmed", 2, 4, 5, 6)),
-        *(("rollback", where) for where in (1, 2, 4)),
-        *(("attach", where) for where in (2, 3, 5)),
+        *(("rollback", where) for where in (1,)),
+        *(("attach", where) for where in (2, 3)),
     ],
 )
 def test_after_a_reboot_the_files_decide(judge: Judge, earlier_boot: Bed, name: str, where: Union[str, int]) -> None:
