@@ -24,7 +24,8 @@ CHANGE, DOWN = "bonding active_slave", "bonding link set down"
 TIMES = {100: 33, 300: 100, 1000: 333}  # our detection time and the ARP monitor's interval, which takes two to three
 APART = 1.1  # s: within a second of another change the kernel holds back news of a link that is in no bond
 AFTER = 0.4  # s that the stream goes on after a loss of carrier
-LONGER = {ALB: 2.0, **dict.fromkeys((OFFLINE, CHANGE, DOWN), 1.0)}
+LATE = 0.4  # s longer than a silent loss should take
+LONGER = {ALB: 3.0, **dict.fromkeys((OFFLINE, CHANGE, DOWN), 0.7)}
 GUEST = "in a guest of QEMU with Debian's kernel; outage is the time from a request that gets no answer to the "
 GUEST += f"next answer, of {RATE} echo requests a second from outside"
 SLOW = "the processor is emulated, where Python takes some ten times as long and the kernel does not wait for it, so "
@@ -102,11 +103,12 @@ def _links(run: Run) -> Measured:
     ways += [_ours(OFFLINE, 2), *(_bond(name, "miimon 100") for name in (CHANGE, DOWN))]
     found: Measured = {way.name: [] for way in ways}
     with Ward(ways) as ward:
-        for _ in range(run.rounds(USUAL)):
-            for name in ward.ways:
-                ward.serving(name)  # the client's neighbours take no news in the first second
+        for number in range(run.rounds(USUAL)):
+            ward.greet()  # the client's neighbours take no news in the first second
             time.sleep(APART)
             for name in ward.ways:
+                if name == ALB and number % 2:  # its outages are long
+                    continue
                 act, undo = _moves(ward, name, ward.serving(name))
                 found[name].append(outage(ward.host, ward.address(name), LONGER.get(name, AFTER), act))
                 undo()
@@ -133,7 +135,7 @@ def _moves(ward: Ward, name: str, nic: str) -> Tuple[Callable[[], object], Calla
 @_once
 def _silent(run: Run) -> Measured:
     """Paths that die while the carrier stays."""
-    after = {probing(t): 2 * t / 1000 for t in TIMES} | {monitor(i): 6 * i / 1000 for i in TIMES.values()}
+    after = {probing(t): LATE + t / 1000 for t in TIMES} | {monitor(i): LATE + 3 * i / 1000 for i in TIMES.values()}
     watch = "arp_ip_target {client} arp_validate all"
     ways = [_ours(probing(detection_time), 2, detection_time) for detection_time in TIMES]
     ways += [_bond(monitor(interval), f"arp_interval {interval} {watch}") for interval in TIMES.values()]

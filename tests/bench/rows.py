@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Iterator, Tuple
 
+from . import bonds
 from .daemon import idle_cpu, rss
 from .failover import carrier_loss, repair, second_loss
 from .planned import gap, lost
@@ -75,6 +76,7 @@ ROWS: Tuple[Row, ...] = (
     Row("daemon_import", "import of the daemon", "ms", partial(imported, 20)),
     Row("status_64_groups", "the control socket's status of 64 groups", "ms", partial(status, 64, 50)),
     *_planned(),
+    *bonds.ROWS,
     Row("setup_first_run_vs_ping_1_host", "first setup of a host", "s", partial(first_run, 1, 5)),
     Row("setup_second_run_vs_ping_1_host", "second setup of a host", "s", partial(second_run, 1, 5)),
     Row("setup_first_run_vs_ping", "first setup of 50 hosts", "s", partial(first_run, 50, 2)),
