@@ -39,7 +39,7 @@ help:
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
 	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
 	@echo "                        (ROWS=id,id: some rows only; BENCH_DOCS=1: these into docs too;"
-	@echo "                        BENCH_QUICK=1: few rounds)"
+	@echo "                        BENCH_QUICK=1: few rounds; COMPARE=\"A.json B.json\": do two results agree?)"
 	@echo "make lab-up, lab-down   hosts to play with, and their removal"
 
 .PHONY: venv
@@ -182,7 +182,7 @@ vm-short:
 bench:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages packages-vm venv view
-	@cd tests && python -m bench $(subst $(comma), ,$(ROWS))
+	@cd tests && python -m bench $(if $(COMPARE),--compare $(abspath $(COMPARE)),$(subst $(comma), ,$(ROWS)))
 
 .PHONY: clean
 clean:

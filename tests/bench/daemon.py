@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Dict, Tuple
+from typing import Dict, List, Tuple
 
 from bed import Bed
 
-from . import load
+from . import load, peers
+from .bfd import Bfd
 from .row import BenchError, Figures, Run
+from .vrrp import Keepalived
 
 MEMBERS = 8
 QUIET, WINDOW, QUIET_LIMIT = 3.0, 0.1, 20.0  # percent of a core over so many s; s
 SETTLING = 6.0  # s; announcements are repeated until 5 s after the start
-IDLE_WINDOW = 3.0  # s
+IDLE_WINDOW = 0.5  # s
+OTHERS = "peers with one NIC and one address or session each"
 
 
 def pid_of(bed: Bed) -> int:
@@ -38,10 +42,10 @@ def quiet(pid: int) -> None:
             raise BenchError(f"the daemon is still busy after {QUIET_LIMIT:g} s")
 
 
-def configuration(probing: bool) -> Tuple[Dict[str, str], str]:
-    """Files of a group of 8 members with a data address each, and with test addresses if it probes; groups.conf."""
+def configuration(probing: bool, nics: int = MEMBERS) -> Tuple[Dict[str, str], str]:
+    """Files of a group of so many members with a data address each, and test addresses if it probes; groups.conf."""
     files = {}
-    for number in range(1, MEMBERS + 1):
+    for number in range(1, nics + 1):
         test = f" addif 192.0.2.{110 + number}/24 deprecated -failover up" if probing else ""
         files[f"hostname.eth{number}"] = f"192.0.2.{10 + number}/24 group g up{test}\n"
         if probing:
@@ -49,34 +53,52 @@ def configuration(probing: bool) -> Tuple[Dict[str, str], str]:
     return files, "[g]\ntargets = 192.0.2.254, 192.0.2.250\n" if probing else ""
 
 
-def about(probing: bool) -> str:
+def about(probing: bool, nics: int = MEMBERS) -> str:
     """The configuration in words."""
-    return "8 members with a data address each, " + (
+    return f"{nics} members with a data address each, " + (
         "test addresses of both families, detection time 10000 ms" if probing else "without test addresses"
     )
+
+
+def _others(stack: ExitStack) -> List[peers.Measurable]:
+    return [stack.enter_context(closing(make())) for make in (lambda: Keepalived(1.0), lambda: Bfd(300))]
 
 
 def rss(probing: bool, run: Run) -> Figures:
     """Resident memory in MiB, a newly started daemon each round."""
     files, groups = configuration(probing)
-    values = []
-    with Bed(nics=MEMBERS) as bed:
-        for _ in range(run.rounds(5)):
+    values: List[float] = []
+    with ExitStack() as stack:
+        bed = stack.enter_context(Bed(nics=MEMBERS))
+        made = _others(stack)
+        others: Dict[str, List[float]] = {peer.name: [] for peer in made}
+        for _ in range(run.rounds(4)):
             bed.start(files, groups=groups)
             pid = pid_of(bed)
             quiet(pid)
-            text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-            values.append(int(text.partition("VmRSS:")[2].split()[0]) / 1024)
-    return Figures(values, f"VmRSS of the whole process after its start; {about(probing)}")
+            values.append(load.rss(pid))
+            for peer in made:
+                others[peer.name].append(peers.rss(peer.programs))
+    note = f"VmRSS of the whole process after its start; {about(probing)}; {OTHERS}, their processes added up"
+    return Figures(values, note, peers=others)
 
 
-def idle_cpu(probing: bool, run: Run) -> Figures:
+def idle_cpu(probing: bool, run: Run, nics: int = MEMBERS) -> Figures:
     """Percent of a core while nothing happens, a window a round."""
-    files, groups = configuration(probing)
-    with Bed(nics=MEMBERS) as bed:
+    files, groups = configuration(probing, nics)
+    values: List[float] = []
+    with ExitStack() as stack:
+        bed = stack.enter_context(Bed(nics=nics))
+        made = _others(stack)
+        others: Dict[str, List[float]] = {peer.name: [] for peer in made}
         bed.start(files, groups=groups)
         pid = pid_of(bed)
         time.sleep(SETTLING)
-        values = [load.share(pid, IDLE_WINDOW) for _ in range(run.rounds(5))]
+        for _ in range(run.rounds(20)):
+            used = load.shares([[pid], *(peer.programs.pids() for peer in made)], IDLE_WINDOW)
+            values.append(used[0])
+            for peer, its in zip(made, used[1:]):
+                others[peer.name].append(its)
     polls = "the carrier of each is asked for every 40 ms, and all is compared every 10 s"
-    return Figures(values, f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing)}; {polls}")
+    note = f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing, nics)}; {polls}; {OTHERS}"
+    return Figures(values, note, peers=others)

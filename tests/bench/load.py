@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Collection, Dict, Iterator, List, Sequence
 
 BURN = "while True: pass"
 
@@ -24,9 +24,27 @@ def spent(pid: int) -> float:
 
 def share(pid: int, seconds: float) -> float:
     """Percent of one core that the process uses in the next seconds."""
-    before, began = spent(pid), time.monotonic()
+    return shares([[pid]], seconds)[0]
+
+
+def shares(parties: Sequence[Collection[int]], seconds: float) -> List[float]:
+    """As share, of the processes of each party together, all in the same seconds."""
+    before, began = [sum(map(spent, pids)) for pids in parties], time.monotonic()
     time.sleep(seconds)
-    return (spent(pid) - before) / (time.monotonic() - began) * 100
+    after, took = [sum(map(spent, pids)) for pids in parties], time.monotonic() - began
+    return [(late - early) / took * 100 for early, late in zip(before, after)]
+
+
+def rss(pid: int) -> float:
+    """Resident memory of a process, MiB."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def dropped() -> int:
+    """Packets of the whole machine that arrived while a core's queue was full, since it started."""
+    lines = Path("/proc/net/softnet_stat").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1], 16) for line in lines)
 
 
 class Meter:

@@ -6,25 +6,32 @@
 Numbered datagrams go both ways between the client and each address that moves, 10,000 a second each way, so that one
 lost datagram stands for 0.1 ms; a hundred TCP connections are open. Lost is what never arrived in the receiving
 socket, refused by the sender's kernel included; what a socket or a queue of the machine had no room for makes the
-measurement void instead.
+measurement void instead. keepalived hands its address over in blocks of rounds between ours (handover.py).
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing
 from functools import cache
-from pathlib import Path
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Tuple
 
 from bed import Bed, eventually
 from cards import Cards
 from demo.traffic import Count, Record, Traffic
 
+from . import load
+from .handover import handed_over
 from .row import BenchError, Figures, Run
+from .vrrp import ADDRESS, Keepalived
 
 CARD, NICS = "00f0:00:05", 3
-RATE, CONNECTIONS, ROUNDS = 10_000, 100, 100
+RATE, CONNECTIONS = 10_000, 100
+BLOCKS, ROUNDS, PEER_ROUNDS = 2, 25, 5  # the last two: in each block
+ADVERT = 0.03  # s, keepalived's: it then notices an end soonest
+PEER_ADDRESS = {4: ADDRESS, 6: "2001:db8::9"}
 REST = 0.1  # s between the steps of a round
+ANSWERED = "; keepalived's datagrams are answered by whoever has the address, and one that is not is one lost"
 LAST = {"eth1": 11, "eth2": 12, "eth3": 13}  # the last part of the address of each NIC
 
 
@@ -91,12 +98,12 @@ def planned(stage: Stage, rounds: int) -> Measured:
     stage.start()
     traffic = Traffic(stage.bed.lab, {"h1": stage.movers}, RATE, calls=CONNECTIONS // len(stage.movers), witness=False)
     time.sleep(1.0)  # neighbours are known and connections are open
-    dropped, times = _dropped(), [time.time()]
+    dropped, times = load.dropped(), [time.time()]
     with stage.cards:
         for _ in range(rounds):
             stage.round()
             times.append(time.time())
-    dropped = _dropped() - dropped
+    dropped = load.dropped() - dropped
     record = traffic.stop()
     overflowed = sum(agent["overflowed"] for agent in record.agents.values())
     found = Measured([record.count(begin, end) for begin, end in zip(times, times[1:])], record)
@@ -110,38 +117,48 @@ def planned(stage: Stage, rounds: int) -> Measured:
     return found
 
 
-def _dropped() -> int:
-    """Packets of the whole machine that arrived while a core's queue was full, since it started."""
-    lines = Path("/proc/net/softnet_stat").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1], 16) for line in lines)
-
-
 @cache
-def _measured(family: int, nics: int, run: Run) -> Measured:
-    """Two rows are made of one measurement."""
-    with Bed(nics=NICS) as bed:
-        return planned(Stage(bed, family, nics), run.rounds(ROUNDS))
+def _measured(family: int, nics: int, run: Run) -> Tuple[List[Measured], Dict[str, List[Count]]]:
+    """Two rows are made of one measurement: our blocks, and what became of the peer's traffic. One NIC has a peer."""
+    ours: List[Measured] = []
+    others: Dict[str, List[Count]] = {}
+    with ExitStack() as stack:
+        stage = Stage(stack.enter_context(Bed(nics=NICS)), family, nics)
+        compared = nics == 1
+        if compared:
+            peer = stack.enter_context(closing(Keepalived(ADVERT, [PEER_ADDRESS[family]])))
+        for _ in range(run.rounds(BLOCKS)):
+            ours.append(planned(stage, run.rounds(ROUNDS if compared else ROUNDS // 3)))
+            if compared:
+                for name, counts in handed_over(peer, RATE, run.rounds(PEER_ROUNDS)).items():
+                    others.setdefault(name, []).extend(counts)
+    return ours, others
 
 
 def lost(family: int, nics: int, run: Run) -> Figures:
     """Datagrams lost in each round, both ways together."""
-    found = _measured(family, nics, run)
-    details = {"packets": found.sent, "lost": found.lost, "resets": found.resets, "connections": CONNECTIONS}
-    details["longest_gap_ms"] = max(count.longest_gap_ms for count in found.rounds)
+    found, others = _measured(family, nics, run)
+    rounds = [count for block in found for count in block.rounds]
+    sent, missing, resets = (sum(getattr(block, what) for block in found) for what in ("sent", "lost", "resets"))
+    details = {"packets": sent, "lost": missing, "resets": resets, "connections": CONNECTIONS}
+    details["longest_gap_ms"] = max(count.longest_gap_ms for count in rounds)
     note = f"IPv{family}, a card with {nics} NIC{'s' if nics > 1 else ''} taken out and put back by cfgadm, a round "
-    note += f"each time; {found.sent} datagrams both ways, {RATE} a second each way for each address of the card, "
-    note += f"{found.lost} lost; {CONNECTIONS} TCP connections, {found.resets} reset; {_senders(found.record)}"
-    return Figures([float(count.lost) for count in found.rounds], note, details)
+    note += f"each time; {sent} datagrams both ways, {RATE} a second each way for each address of the card, "
+    note += f"{missing} lost; {CONNECTIONS} TCP connections, {resets} reset; {_senders(found)}"
+    note += ANSWERED if others else ""
+    peers = {name: [float(count.lost) for count in counts] for name, counts in others.items()}
+    return Figures([float(count.lost) for count in rounds], note, details, peers)
 
 
 def gap(family: int, nics: int, run: Run) -> Figures:
     """ms, the longest time without an arrival in each round, of either way and any address."""
-    found = _measured(family, nics, run)
+    found, others = _measured(family, nics, run)
     note = "from the same rounds as the row before: between two arrivals one after the other, by the kernel's stamps, "
     note += f"less what the sender itself had paused; while all is well it is {1000 / RATE:g} ms"
-    return Figures([count.longest_gap_ms for count in found.rounds], note)
+    peers = {name: [count.longest_gap_ms for count in counts] for name, counts in others.items()}
+    return Figures([count.longest_gap_ms for block in found for count in block.rounds], note, peers=peers)
 
 
-def _senders(record: Record) -> str:
-    late = max(agent["late"] for agent in record.agents.values()) * 1000
+def _senders(blocks: List[Measured]) -> str:
+    late = max(agent["late"] for block in blocks for agent in block.record.agents.values()) * 1000
     return f"the senders, programs in Python, came {late:.0f} ms late at worst, and sent at once what was due"

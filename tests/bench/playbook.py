@@ -11,8 +11,9 @@ import resource
 import statistics
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from lab import Lab, describe, inventory
 
@@ -33,6 +34,9 @@ ABOUT = (
 )
 
 
+Cost = Tuple[float, float]  # wall time, processor time; s
+
+
 class Stage:
     """A lab of some hosts with an inventory, and a playbook that pings them."""
 
@@ -42,19 +46,19 @@ class Stage:
         lab.write_inventory(self.inventory, groups)
         self.pings.write_text(PING, encoding="ascii")
 
-    def setup(self) -> Tuple[float, float]:
+    def setup(self) -> Cost:
         """(wall time, processor time) in s."""
         return self._play("netpath.ipmp.setup")
 
-    def ping(self) -> Tuple[float, float]:
+    def ping(self) -> Cost:
         """(wall time, processor time) in s."""
         return self._play(str(self.pings))
 
-    def _play(self, playbook: str) -> Tuple[float, float]:
+    def _play(self, playbook: str) -> Cost:
         return _timed(self.inventory, playbook, 0)
 
 
-def _timed(hosts: Path, playbook: str, code: int) -> Tuple[float, float]:
+def _timed(hosts: Path, playbook: str, code: int) -> Cost:
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = inventory.ansible(None, "-i", str(hosts), "--forks", FORKS, playbook)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -71,30 +75,43 @@ def stage(hosts: int) -> Iterator[Stage]:
         yield Stage(lab, Path(folder))
 
 
-def first_run(hosts: int, usual: int, run: Run) -> Figures:
-    """s of a first setup, on fresh hosts each round, each time after a ping."""
-    ours, pings = [], []
+class Pair(NamedTuple):
+    """Setup and the ping before it, one of each a round: (wall time, processor time) in s."""
+
+    ours: List[Cost]
+    pings: List[Cost]
+
+    def round(self, on: Stage) -> None:
+        """Measure one."""
+        self.pings.append(on.ping())
+        self.ours.append(on.setup())
+
+
+@cache
+def _measured(hosts: int, usual: int, again: int, run: Run) -> Tuple[Pair, Pair]:
+    """First runs, each on fresh hosts, and the second runs that follow each of them. Two rows are made of it."""
+    first, second = Pair([], []), Pair([], [])
     for _ in range(run.rounds(usual)):
         with stage(hosts) as fresh:
-            pings.append(fresh.ping())
-            ours.append(fresh.setup())
-    return _figures(
-        ours, pings, f"{hosts} hosts without anything of ours: daemon sent and started, group made; {ABOUT}"
-    )
+            first.round(fresh)
+            for _ in range(run.rounds(again)):
+                second.round(fresh)
+    return first, second
 
 
-def second_run(hosts: int, usual: int, run: Run) -> Figures:
-    """s of a setup that changes nothing, in turn with a ping."""
-    ours, pings = [], []
-    with stage(hosts) as ready:
-        ready.setup()
-        for _ in range(run.rounds(usual)):
-            pings.append(ready.ping())
-            ours.append(ready.setup())
-    return _figures(ours, pings, f"{hosts} hosts that are as they should be; {ABOUT}")
+def first_run(hosts: int, usual: int, again: int, run: Run) -> Figures:
+    """s of a first setup, on fresh hosts each round, each time after a ping."""
+    about = f"{hosts} hosts without anything of ours: daemon sent and started, group made; {ABOUT}"
+    return _figures(_measured(hosts, usual, again, run)[0], about)
 
 
-def _figures(ours: List[Tuple[float, float]], pings: List[Tuple[float, float]], note: str) -> Figures:
+def second_run(hosts: int, usual: int, again: int, run: Run) -> Figures:
+    """s of a setup that changes nothing, so many times after each first one, each time after a ping."""
+    return _figures(_measured(hosts, usual, again, run)[1], f"{hosts} hosts that are as they should be; {ABOUT}")
+
+
+def _figures(measured: Pair, note: str) -> Figures:
+    ours, pings = measured
     details = {
         "cpu_s": round(statistics.median(cpu for _wall, cpu in ours), 2),
         "ping_cpu_s": round(statistics.median(cpu for _wall, cpu in pings), 2),

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Union
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 
 class BenchError(Exception):
@@ -36,11 +36,12 @@ class Figures(NamedTuple):
     note: str
     details: Dict[str, float] = {}
     peers: Mapping[str, Union[Sequence[float], str]] = {}
+    why: str = ""  # where the time goes, a sentence; shown where the goal is missed
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row; less is better in all of them. goal: what ``goal_of`` shall not exceed."""
+    """One row; less is better in all of them. goal: what ``goal_of`` shall not exceed; part: the page's chapter."""
 
     id: str
     title: str
@@ -48,30 +49,54 @@ class Row:
     measure: Callable[[Run], Figures]
     goal: Optional[float] = None
     goal_of: str = "median"
+    part: str = ""
+    cannot: Mapping[str, str] = field(default_factory=dict)  # peers that cannot do it, and why
 
     def result(self, figures: Optional[Figures], problem: str = "") -> Dict[str, Any]:
         """The row of results.json; without figures it says what the problem was."""
-        row: Dict[str, Any] = {"id": self.id, "title": self.title, "unit": self.unit, "better": "lower"}
+        row: Dict[str, Any] = {"id": self.id, "title": self.title, "part": self.part, "unit": self.unit}
+        row["better"] = "lower"
         row["ours"] = summary(figures.values) if figures else None
         peers = dict(figures.peers) if figures else {}
         row["peers"] = {name: summary(values) for name, values in peers.items() if not isinstance(values, str)}
         row["ratio"] = ratio(row["ours"], row["peers"].values())
-        row["cannot"] = {name: why for name, why in peers.items() if isinstance(why, str)}
+        row["cannot"] = {**self.cannot, **{name: why for name, why in peers.items() if isinstance(why, str)}}
         row.update(goal=self.goal, goal_of=self.goal_of)
         row["note"] = figures.note if figures else f"not measured: {problem}"
         row["details"] = figures.details if figures else {}
+        row["why"] = figures.why if figures else ""
         return row
 
 
 def summary(values: Sequence[float]) -> Dict[str, float]:
-    """Least, median, 99th percentile (the least value that 99 % do not exceed), greatest, and how many there are."""
+    """Least, quartiles, median, 99th percentile, greatest, and how many there are.
+
+    A percentile is the least value that so many in a hundred do not exceed.
+    """
     ordered = sorted(values)
-    p99 = ordered[math.ceil(len(ordered) * 0.99) - 1]
-    found = {"min": ordered[0], "median": statistics.median(ordered), "p99": p99, "max": ordered[-1]}
+
+    def percentile(hundredths: int) -> float:
+        return ordered[math.ceil(len(ordered) * hundredths / 100) - 1]
+
+    found = {"min": ordered[0], "q1": percentile(25), "median": statistics.median(ordered), "q3": percentile(75)}
+    found.update(p99=percentile(99), max=ordered[-1])
     return {**{name: round(value, 4) for name, value in found.items()}, "n": len(ordered)}
+
+
+def best_peer(row: Mapping[str, Any]) -> Optional[str]:
+    """The name of the peer with the least median; None without peers."""
+    return min(row["peers"], key=lambda name: float(row["peers"][name]["median"]), default=None)
 
 
 def ratio(ours: Optional[Mapping[str, float]], peers: Iterable[Mapping[str, float]]) -> Optional[float]:
     """Our median by that of the best peer; None without peers, or where the best has 0 and so cannot be divided by."""
     best = min((peer["median"] for peer in peers), default=0.0)
     return round(ours["median"] / best, 4) if ours and best else None
+
+
+def ahead(row: Mapping[str, Any]) -> List[str]:
+    """In what the best of the peers, each for itself, is better than we are: of ``median``, ``p99`` and ``max``."""
+    if not row["ours"] or not row["peers"]:
+        return []
+    what = ("median", "p99", "max")
+    return [one for one in what if min(peer[one] for peer in row["peers"].values()) < row["ours"][one]]

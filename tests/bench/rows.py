@@ -10,77 +10,134 @@ from typing import Iterator, Tuple
 
 from . import bonds
 from .daemon import idle_cpu, rss
-from .failover import carrier_loss, repair, second_loss
+from .failover import FAST, carrier_loss, repair, second_loss
 from .planned import gap, lost
 from .playbook import first_run, preflight, second_run
 from .prober_cpu import probe_cpu
 from .row import Row
 from .silent import silent_loss
 from .soak import false_failures
-from .startup import imported, start, status
+from .startup import imported, start, status, status_of_addresses
 
 LAST, CPU = "carrier loss to the last announcement", "% of a core"
-PLANNED = {"": 1, "_two_nics": 2}  # NICs on the card
+FAILOVER, SILENT, PLANNED = "A cable is pulled", "A path is silent", "A card is taken out and put back"
+COST, PROBING, ANSWERS, PLAYS = "Idle", "Probing", "Start and status", "Playbooks"
+NO_LINK = {"FRR BFD": "looks at a path, not at a cable, and moves no address"}
+NO_DETACH = {"FRR BFD": "moves no address, and has nothing to do with cards"}
+ONE_NIC = {"keepalived, FRR BFD": "know no group of NICs; what they do begins when the host's only way is lost"}
+CARDS = {1: "", 2: "_two_nics"}  # NICs on the card
+HOSTS = {1: (4, 1), 10: (1, 2), 50: (1, 1)}  # first runs, and second runs after each
+
+
+def _probing() -> Iterator[Row]:
+    usual = {100: (40, 5600), 1000: (40, 560), 4000: (40, 140)}  # a second: NICs, detection time
+    for rate, (nics, detection_time) in usual.items():
+        goal = 3.0 if rate == 1000 else None
+        measure = partial(probe_cpu, nics, detection_time)
+        yield Row(f"probe_cpu_{rate}_per_s", f"probing, {rate} probes/s", CPU, measure, goal, part=PROBING)
+    for name, detection_time in (("fdt100", 100), ("default", 10000)):
+        title = f"probing, 8 NICs at {detection_time} ms"
+        yield Row(f"probe_cpu_{name}_8_nics", title, CPU, partial(probe_cpu, 8, detection_time), part=PROBING)
+
+
+def _idle() -> Iterator[Row]:
+    for name, words, probing in (("", "link-only", False), ("_probing", "default probing", True)):
+        memory = f"memory of the daemon, {words}"
+        yield Row(f"daemon_rss{name}", memory, "MiB", partial(rss, probing), 32.0, part=COST)
+        for nics in (2, 8, 40) if not probing else (8,):
+            goal = 0.5 if nics == 8 and not probing else None
+            title, measure = f"idle daemon of {nics} NICs, {words}", partial(idle_cpu, probing, nics=nics)
+            yield Row(f"daemon_idle_cpu_{nics}_members{name}", title, CPU, measure, goal, part=COST)
+
+
+def _failover() -> Iterator[Row]:
+    goals = {1: 0.8, 100: 1.5, 1000: 6.0, 4000: 20.0}
+    rounds = {4000: 6}
+    adverts = {1: (FAST, 1.0), 100: (FAST,), 1000: (FAST,)}
+    for count in (1, 10, 100, 1000, 4000):
+        title = f"{LAST}, {count} address{'es' if count > 1 else ''}"
+        measure = partial(carrier_loss, count, rounds.get(count, 20), adverts=adverts.get(count, ()))
+        yield Row(f"failover_{count}_addresses", title, "ms", measure, goals.get(count), part=FAILOVER, cannot=NO_LINK)
+    for count in (1, 10, 100):
+        title = f"{LAST}, {count} IPv6 address{'es' if count > 1 else ''}"
+        measure = partial(carrier_loss, count, 20, family=6, adverts=(FAST,) if count == 100 else ())
+        yield Row(f"failover_v6_{count}_addresses", title, "ms", measure, part=FAILOVER, cannot=NO_LINK)
+    for nics in (8, 40):
+        title, measure = f"{LAST}, 1 address, {nics} NICs", partial(carrier_loss, 1, 8, nics=nics)
+        yield Row(f"failover_1_addresses_{nics}_nics", title, "ms", measure, part=FAILOVER, cannot=ONE_NIC)
+    busy = partial(carrier_loss, 10, 20, busy=True)
+    title = f"{LAST}, 10 addresses, no core idle"
+    yield Row("failover_10_addresses_busy", title, "ms", busy, 5.0, "p99", part=FAILOVER, cannot=NO_LINK)
+    tap = partial(carrier_loss, 10, 20, kind="tap")
+    yield Row("failover_10_addresses_tap", f"{LAST}, 10 addresses, batched like a card's", "ms", tap, part=FAILOVER)
+    title = "second carrier loss within a second, to the announcement"
+    yield Row("second_loss_tap", title, "ms", partial(second_loss, 20), 15.0, part=FAILOVER, cannot=ONE_NIC)
+    title = "the cable is back, to the announcement at home"
+    yield Row("repair", title, "ms", partial(repair, 12), part=FAILOVER, cannot=ONE_NIC)
+
+
+def _silent() -> Iterator[Row]:
+    yield Row(
+        "silent_loss_fdt100_vs_bfd", "silent loss at 100 ms", "ms", partial(silent_loss, 100, 20), 110.0, part=SILENT
+    )
+    for targets in (1, 5):
+        title = f"silent loss at 100 ms, {targets} target{'s' if targets > 1 else ''}"
+        measure = partial(silent_loss, 100, 8, targets=targets, compared=False)
+        yield Row(f"silent_loss_fdt100_{targets}_targets", title, "ms", measure, part=SILENT)
+    for detection_time, rounds in ((300, 8), (1000, 4)):
+        title, measure = f"silent loss at {detection_time} ms", partial(silent_loss, detection_time, rounds)
+        yield Row(f"silent_loss_fdt{detection_time}", title, "ms", measure, part=SILENT)
+
+
+def _answers() -> Iterator[Row]:
+    for count, rounds in ((1, 10), (1000, 10), (4000, 5)):
+        title = f"start with {count} address{'es' if count > 1 else ''}, until all are there"
+        yield Row(f"daemon_start_{count}_addresses", title, "ms", partial(start, count, rounds), part=ANSWERS)
+    yield Row("daemon_import", "import of the daemon", "ms", partial(imported, 20), part=ANSWERS)
+    for groups in (1, 16, 64):
+        title = f"the control socket's status of {groups} group{'s' if groups > 1 else ''}"
+        yield Row(f"status_{groups}_groups", title, "ms", partial(status, groups, 50), part=ANSWERS)
+    for count in (1000, 4000):
+        title, measure = f"the control socket's status of {count} addresses", partial(status_of_addresses, count, 20)
+        yield Row(f"status_{count}_addresses", title, "ms", measure, part=ANSWERS)
 
 
 def _planned() -> Iterator[Row]:
-    for more, nics in PLANNED.items():
+    for nics, more in CARDS.items():
+        cannot = NO_DETACH if nics == 1 else {**NO_DETACH, **ONE_NIC}
         for family in (4, 6):
             name, title = f"planned_move_v{family}{more}", f"planned detach and reattach, IPv{family}, {nics} NIC"
             title += "s" if nics > 1 else ""
-            yield Row(f"{name}_lost", title, "datagrams", partial(lost, family, nics), 0.0, "max")
-            yield Row(f"{name}_gap", f"{title}: longest gap", "ms", partial(gap, family, nics))
+            measure = partial(lost, family, nics)
+            yield Row(f"{name}_lost", title, "datagrams", measure, 0.0, "max", part=PLANNED, cannot=cannot)
+            title += ": longest gap"
+            yield Row(f"{name}_gap", title, "ms", partial(gap, family, nics), part=PLANNED, cannot=cannot)
 
 
+def _plays() -> Iterator[Row]:
+    for hosts, (first, again) in HOSTS.items():
+        end = {1: "_1_host", 10: "_10_hosts", 50: ""}[hosts]
+        words = f"{hosts} hosts" if hosts > 1 else "a host"
+        measure = partial(first_run, hosts, first, again)
+        yield Row(f"setup_first_run_vs_ping{end}", f"first setup of {words}", "s", measure, part=PLAYS)
+        measure = partial(second_run, hosts, first, again)
+        yield Row(f"setup_second_run_vs_ping{end}", f"second setup of {words}", "s", measure, part=PLAYS)
+    for hosts, goal in ((200, None), (2000, 30.0)):
+        title, measure = f"an inventory of {hosts} hosts compared", partial(preflight, hosts, 1 if hosts > 1000 else 3)
+        yield Row(f"setup_preflight_{hosts}_hosts", title, "s", measure, goal, part=PLAYS)
+
+
+SOAK = Row(
+    "false_failures_fdt100_8_nics_5_targets", "false failures under load", "failures", false_failures, 0.0, part=SILENT
+)
 ROWS: Tuple[Row, ...] = (
-    Row("probe_cpu_1000_per_s", "probing, 1000 probes/s", CPU, partial(probe_cpu, 40, 560, 3.0), 3.0),
-    Row("probe_cpu_fdt100_8_nics", "probing, 8 NICs at 100 ms", CPU, partial(probe_cpu, 8, 100, 3.0)),
-    Row("probe_cpu_default_8_nics", "probing, 8 NICs at default settings", CPU, partial(probe_cpu, 8, 10000, 4.0)),
-    Row("daemon_rss", "memory of the daemon, link-only", "MiB", partial(rss, False), 32.0),
-    Row("daemon_rss_probing", "memory of the daemon, default probing", "MiB", partial(rss, True), 32.0),
-    Row("daemon_idle_cpu_8_members", "idle daemon, link-only", CPU, partial(idle_cpu, False), 0.5),
-    Row("daemon_idle_cpu_8_members_probing", "idle daemon, default probing", CPU, partial(idle_cpu, True)),
-    Row("failover_1_addresses", f"{LAST}, 1 address", "ms", partial(carrier_loss, 1, 20, adverts=(0.03, 1)), 0.8),
-    Row("failover_10_addresses", f"{LAST}, 10 addresses", "ms", partial(carrier_loss, 10, 20)),
-    Row(
-        "failover_10_addresses_busy",
-        f"{LAST}, 10 addresses, no core idle",
-        "ms",
-        partial(carrier_loss, 10, 20, busy=True),
-        5.0,
-        "p99",
-    ),
-    Row("failover_100_addresses", f"{LAST}, 100 addresses", "ms", partial(carrier_loss, 100, 20), 1.5),
-    Row("failover_1000_addresses", f"{LAST}, 1000 addresses", "ms", partial(carrier_loss, 1000, 20), 6.0),
-    Row(
-        "failover_10_addresses_tap",
-        f"{LAST}, 10 addresses, batched like a card's",
-        "ms",
-        partial(carrier_loss, 10, 20, kind="tap"),
-    ),
-    Row("failover_4000_addresses", f"{LAST}, 4000 addresses", "ms", partial(carrier_loss, 4000, 20), 20.0),
-    Row(
-        "second_loss_tap",
-        "second carrier loss within a second, to the announcement",
-        "ms",
-        partial(second_loss, 20),
-        15.0,
-    ),
-    Row("repair", "the cable is back, to the announcement at home", "ms", partial(repair, 20)),
-    Row("silent_loss_fdt100_vs_bfd", "silent loss at 100 ms", "ms", partial(silent_loss, 100, 20), 110.0),
-    Row("silent_loss_fdt300", "silent loss at 300 ms", "ms", partial(silent_loss, 300, 20)),
-    Row("silent_loss_fdt1000", "silent loss at 1000 ms", "ms", partial(silent_loss, 1000, 20)),
-    Row(
-        "daemon_start_1000_addresses", "start with 1000 addresses, until all are there", "ms", partial(start, 1000, 20)
-    ),
-    Row("daemon_import", "import of the daemon", "ms", partial(imported, 20)),
-    Row("status_64_groups", "the control socket's status of 64 groups", "ms", partial(status, 64, 50)),
+    *_probing(),
+    *_idle(),
+    *_failover(),
+    *_silent(),
+    *_answers(),
     *_planned(),
     *bonds.ROWS,
-    Row("setup_first_run_vs_ping_1_host", "first setup of a host", "s", partial(first_run, 1, 5)),
-    Row("setup_second_run_vs_ping_1_host", "second setup of a host", "s", partial(second_run, 1, 5)),
-    Row("setup_first_run_vs_ping", "first setup of 50 hosts", "s", partial(first_run, 50, 2)),
-    Row("setup_second_run_vs_ping", "second setup of 50 hosts", "s", partial(second_run, 50, 3)),
-    Row("setup_preflight_2000_hosts", "an inventory of 2000 hosts compared", "s", partial(preflight, 2000, 3), 30.0),
-    Row("false_failures_fdt100_8_nics_5_targets", "false failures under load", "failures", false_failures, 0.0),
+    *_plays(),
+    SOAK,
 )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Dict
 
 from bed import Bed
 
+from . import daemon
 from .failover import addresses, files
 from .row import BenchError, Figures, Run
 
@@ -44,12 +46,22 @@ def imported(usual: int, run: Run) -> Figures:
 def status(groups: int, usual: int, run: Run) -> Figures:
     """ms for a connection, the question and the whole answer."""
     texts = {f"hostname.eth{n}": f"10.{n}.0.1/24 group g{n} up\n" for n in range(1, groups + 1)}
+    return _asked(texts, groups, usual, run, f"{groups} groups with one NIC and one address each")
+
+
+def status_of_addresses(count: int, usual: int, run: Run) -> Figures:
+    """As status, of one group with so many addresses."""
+    return _asked(files(addresses(count), 2), 2, usual, run, f"one group of two NICs with {count} addresses")
+
+
+def _asked(texts: Dict[str, str], nics: int, usual: int, run: Run, about: str) -> Figures:
     values = []
-    with Bed(nics=groups) as bed:
+    with Bed(nics=nics) as bed:
         bed.start(texts)
+        daemon.quiet(daemon.pid_of(bed))
         for _ in range(run.rounds(usual)):
             began = time.monotonic()
             answer = bed.call("status")
             values.append((time.monotonic() - began) * 1000)
         size = len(json.dumps(answer))
-    return Figures(values, f"one NIC and one address each; an answer of {size / 1024:.0f} KiB")
+    return Figures(values, f"{about}; an answer of {size / 1024:.0f} KiB")

@@ -12,16 +12,16 @@ import socket
 import struct
 import time
 from types import TracebackType
-from typing import Dict, Iterator, List, Optional, Set, Type
+from typing import Collection, Dict, Iterator, List, Optional, Set, Type
 
-from capture import Frame, inside, parse
+from capture import ARP, IPV6, Frame, inside, parse
 
 from lab import Host, Nic
 
 from .row import BenchError
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-ETH_P_ARP, SO_TIMESTAMPNS, SO_RCVBUFFORCE = 0x0806, 35, 33
+SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 RTM_SETLINK, NLM_F_REQUEST, NLM_F_ACK, IFLA_PROTINFO, NLA_F_NESTED, IFLA_BRPORT_STATE = 19, 1, 4, 12, 0x8000, 1
 LIMIT = 10.0  # s that announcements may take
 
@@ -84,25 +84,28 @@ def cut(nic: Nic) -> float:
 
 
 class Ear:
-    """The gratuitous ARP that reaches a NIC of a host; it is read when asked for, so that listening costs nothing."""
+    """The announcements of one family (4, 6) that reach a NIC of a host.
 
-    def __init__(self, place: Host, nic: str) -> None:
+    They are read when asked for, so that listening costs nothing.
+    """
+
+    def __init__(self, place: Host, nic: str, family: int = 4) -> None:
         with inside(place):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        self._socket.bind((nic, ETH_P_ARP))
+        self._socket.bind((nic, ARP if family == 4 else IPV6))
         self._socket.setblocking(False)
         self._frames: List[Frame] = []
 
-    def heard(self, mac: str, addresses: Set[str], since: float) -> Dict[str, float]:
-        """Address -> unix time (the kernel's) of the first announcement of it from that MAC; waits for all."""
+    def heard(self, macs: Collection[str], addresses: Set[str], since: float) -> Dict[str, float]:
+        """Address -> unix time (the kernel's) of the first announcement of it from one of the MACs; waits for all."""
         end = time.monotonic() + LIMIT
         while True:
             self._listen()
             first: Dict[str, float] = {}
             for frame in self._frames:
-                if frame.announces in addresses and frame.source_mac == mac and frame.at >= since:
+                if frame.at >= since and frame.source_mac in macs and frame.announces in addresses:
                     first.setdefault(frame.announces, frame.at)
             if addresses <= first.keys():
                 return first

@@ -32,6 +32,7 @@ AGENT_THERE = "/run/traffic/agent.py"
 CAPTURE_BLOCK = 1.1  # s that the capture may hold packets back before it writes them
 HOST_PORT, CLIENT_PORT, TCP_PORT = 7001, 7100, 7002
 TO_HOST, TO_CLIENT = "to host", "to client"
+Times = Tuple["array.array[float]", "array.array[float]"]  # sent, arrived
 
 
 @dataclass(frozen=True)
@@ -209,25 +210,15 @@ class Traffic:
                 outputs[name] = agent.stdout.read()
             agent.wait()
         heads: Dict[str, Any] = {}
-        arrays: Dict[str, List[Tuple[array.array[float], array.array[float]]]] = {}
+        arrays: Dict[str, List[Times]] = {}
         for name, output in outputs.items():
-            line, _, data = output.partition(b"\n")
-            if not line:
-                raise LabError(f"the traffic of {name} ended before its time")
-            heads[name], arrays[name] = json.loads(line), []
-            place = 0
-            for flow in heads[name]["flows"]:
-                pair = []
-                for length in (flow["sent"], flow["arrived"]):
-                    pair.append(array.array("d", data[place : place + 8 * length]))
-                    place += 8 * length
-                arrays[name].append((pair[0], pair[1]))
+            heads[name], arrays[name] = told(name, output)
         tracks, ends = [], []
         places = {name: iter(listed) for name, listed in arrays.items()}
         for number, (host, address) in enumerate(self.pairs):
             here, there = next(places["client"]), next(places[host])
-            tracks.append(_track(host, address, TO_HOST, here[0], there[1]))
-            tracks.append(_track(host, address, TO_CLIENT, there[0], here[1]))
+            tracks.append(track(host, address, TO_HOST, here[0], there[1]))
+            tracks.append(track(host, address, TO_CLIENT, there[0], here[1]))
             callers = (caller for caller in heads["client"]["tcp"] if caller["flow"] == number)
             ends += [(when, host, address, why) for caller in callers for when, why in caller["ends"]]
         agents = {name: _agent(head) for name, head in heads.items()}
@@ -238,7 +229,24 @@ class Traffic:
         return Record(tracks, sorted(ends), seen, self.rate, agents, self._capture is not None)
 
 
-def _track(host: str, address: str, direction: str, sent: array.array[float], arrived: array.array[float]) -> Track:
+def told(name: str, output: bytes) -> Tuple[Dict[str, Any], List[Times]]:
+    """What an agent has written: its head, and for each flow when datagrams were sent and had arrived; LabError."""
+    line, _, data = output.partition(b"\n")
+    if not line:
+        raise LabError(f"the traffic of {name} ended before its time")
+    head: Dict[str, Any] = json.loads(line)
+    times, place = [], 0
+    for flow in head["flows"]:
+        pair = []
+        for length in (flow["sent"], flow["arrived"]):
+            pair.append(array.array("d", data[place : place + 8 * length]))
+            place += 8 * length
+        times.append((pair[0], pair[1]))
+    return head, times
+
+
+def track(host: str, address: str, direction: str, sent: array.array[float], arrived: array.array[float]) -> Track:
+    """Of two arrays of an agent, or of two agents."""
     arrived.extend([0.0] * (len(sent) - len(arrived)))
     # What waited for the address to be resolved arrives with it, but nobody could have counted on that.
     alive = min(filter(None, arrived), default=float("inf"))

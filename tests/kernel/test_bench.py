@@ -19,7 +19,7 @@ BY_ID = {row.id: row for row in ROWS}
 
 
 @pytest.mark.parametrize(
-    "name", ["probe_cpu_fdt100_8_nics", "daemon_rss", "failover_10_addresses", "failover_10_addresses_tap"]
+    "name", ["probe_cpu_fdt100_8_nics", "status_16_groups", "failover_10_addresses", "failover_v6_1_addresses"]
 )
 def test_a_row_is_measured(name: str) -> None:
     figures = BY_ID[name].measure(QUICK)

@@ -1,18 +1,22 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/performance.md says all that docs/performance.json does, and nothing else decides what it says."""
+"""docs/performance.md says all that docs/performance.json does, and nothing else decides what it says or shows."""
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any, Dict, List
+from xml.etree import ElementTree
 
 import pytest
-from bench.page import merged, page, value
-from bench.row import Figures, Row, Run, summary
+from bench import scale
+from bench.page import PICTURES, merged, page, pictures, value
+from bench.plots import NAMES, RIGHT, WIDTH
+from bench.row import Figures, Row, Run, ahead, summary
 from bench.rows import ROWS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -61,7 +65,12 @@ def line(text: str, name: str) -> str:
 def test_the_page_is_that_of_the_results() -> None:
     measured = json.loads((DOCS / "performance.json").read_text(encoding="utf-8"))
     written = (DOCS / "performance.md").read_text(encoding="utf-8")
-    assert written == page(measured), "run 'python -m bench.page' in the folder tests"
+    again = "run 'python -m bench.page' in the folder tests"
+    assert written == page(measured), again
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in (DOCS / PICTURES).glob("*.svg")}
+    assert drawn == pictures(measured), again
+    plan = scale.plan({row["id"]: row for row in measured["rows"]}, measured["machine"]["cores"])
+    assert plan is None or (DOCS / "scale.md").read_text(encoding="utf-8") == plan, again
 
 
 def test_every_row_and_the_machine_are_on_the_page() -> None:
@@ -91,6 +100,8 @@ def test_rows_measured_later_take_the_place_of_theirs_and_say_when() -> None:
     assert [(one["id"], one["ours"]["median"]) for one in found["rows"]] == [("new", 4.0), ("one", 5.0), ("two", 2.0)]
     assert (found["commit"], found["machine"]) == (known["commit"], known["machine"])
     about = [words for words in page(found).splitlines() if "Measured later" in words]
+    assert found["missing"] == []
+    assert merged(known, some, ["one", "unheard"])["missing"] == ["unheard"]
     assert [words.partition(":")[0] for words in about] == ["* `new`", "* `one`"]
     assert all("at def5678, 2026-02-03T00:00:00Z" in words for words in about)
 
@@ -113,6 +124,59 @@ def test_what_was_not_measured_or_compared_is_said() -> None:
     assert line(text, "one").endswith("| aaa 4 (p99 4), bonding 2 (p99 7) | 0.5 |")
     assert "Note. team: has no module here." in text
     assert "## What is not compared" not in text
+    text = page({**results(failed), "missing": ["third", "fourth"]})
+    assert "Could not be measured in this run: bad." in text
+    assert "Not measured yet: third, fourth." in text
+
+
+def test_where_a_peer_is_ahead_is_said_of_each_figure() -> None:
+    def beside(name: str, ours: List[float], **peers: List[float]) -> Dict[str, Any]:
+        return Row(name, "title", "ms", lambda run: Figures([], "")).result(Figures(ours, "note", peers=peers))
+
+    better, tail = beside("better", [1.0], slow=[2.0], slower=[3.0]), beside("tail", [1.0, 1.0, 9.0], steady=[2.0])
+    worse = beside("worse", [5.0], slow=[7.0], quick=[4.0])
+    nothing = beside("nothing", [3.0], lossless=[0.0])
+    assert [ahead(one) for one in (better, tail, worse)] == [[], ["p99", "max"], ["median", "p99", "max"]]
+    text = page(results(better, tail, worse, nothing))
+    assert "In 3 of the 4 rows that have peers" in text
+    assert (
+        "| worse | ms | median, p99, greatest | median 5, p99 5, greatest 5 | median 4, p99 4, greatest 4 | quick |"
+        in text
+    )
+    assert "| nothing | ms | median, p99, greatest | median 3, p99 3, greatest 3 | median 0, " in text
+    assert "| better | ms | median" not in text
+    assert "Nowhere in the 1 rows" in page(results(better))
+
+
+def test_goals_that_are_missed_are_listed_with_the_reason() -> None:
+    slow = row("slow", [4.0], goal=3.0)
+    slow["why"] = "Half of it is spent in the kernel."
+    text = page(results(row("met", [1.0], goal=3.0), slow))
+    assert "1 of 2 are met." in text
+    assert "* **missed**: `slow`, median 4 ms, wanted 3. Half of it is spent in the kernel." in text
+
+
+def test_each_part_of_the_page_has_a_picture_for_each_unit() -> None:
+    given = results(row("one", [1.0, 2.0], part="First part"), row("two", [150.0], part="First part"))
+    given["rows"].append({**row("three", [0.0], part="Second"), "unit": "% of a core"})
+    given["rows"].append(Row("bad", "title", "s", lambda run: Figures([], ""), part="Second").result(None, "broken"))
+    drawn = pictures(given)
+    assert sorted(drawn) == ["first-part-ms.svg", "second-of-a-core.svg"]
+    for name, text in drawn.items():
+        assert f"({PICTURES}/{name})" in page(given)
+        root = ElementTree.fromstring(text)
+        assert root.tag.endswith("svg")
+    assert all(words in drawn["first-part-ms.svg"] for words in ("title of one", "title of two", "logarithmic", "150"))
+
+
+def test_a_box_lies_where_its_values_are() -> None:
+    compared = Row("one", "title", "ms", lambda run: Figures([], "")).result(
+        Figures([1.0, 2.0, 4.0], "note", peers={"peer": [8.0]})
+    )
+    text = pictures(results(compared))["figures-ms.svg"]
+    dots = [float(found) for found in re.findall(r'<circle cx="([\d.]+)"', text)]
+    zero, end = NAMES, WIDTH - RIGHT
+    assert dots == [zero + (end - zero) * share for share in (2 / 8, 8 / 8)]
 
 
 def test_a_shared_machine_a_quick_run_and_a_short_soak_are_said() -> None:
@@ -130,7 +194,8 @@ def test_a_shared_machine_a_quick_run_and_a_short_soak_are_said() -> None:
 
 
 def test_a_summary_is_of_all_rounds() -> None:
-    assert summary([3.0, 1.0, 2.0, 10.0]) == {"min": 1.0, "median": 2.5, "p99": 10.0, "max": 10.0, "n": 4}
+    wanted = {"min": 1.0, "q1": 1.0, "median": 2.5, "q3": 3.0, "p99": 10.0, "max": 10.0, "n": 4}
+    assert summary([3.0, 1.0, 2.0, 10.0]) == wanted
     assert summary(list(map(float, range(1, 201))))["p99"] == 198.0
 
 

@@ -142,10 +142,11 @@ def test_a_busy_second_is_one_line() -> None:
 
 
 def test_grid_of_wake_ups() -> None:
-    """An eighth of the shortest interval."""
-    assert Network(group(nic(1), fdt=10000)).detector.tick() == 0.010
+    """An eighth of the shortest interval, a quarter of a long one."""
+    assert Network(group(nic(1), fdt=10000)).detector.tick() == 0.020
+    assert Network(group(nic(1), fdt=350)).detector.tick() == pytest.approx(0.050 / 4)
     assert Network(group(nic(1), fdt=100), group(nic(2), name="h")).detector.tick() == pytest.approx(0.014 / 8)
-    assert Network(group(nic(1, v4=False), fdt=100)).detector.tick() == 0.010
+    assert Network(group(nic(1, v4=False), fdt=100)).detector.tick() == 0.020
     assert Network().detector.wake() is None
 
 

@@ -14,6 +14,7 @@ RING = 52  # 10 repairs x 5 targets + 2
 NEVER = float("-inf")
 # UNSENT: the kernel has not taken it. FORGOTTEN: it never did, or we were too late to judge. Else Solaris' numbers.
 UNSENT, OPEN, ACKED, LOST, FORGOTTEN = range(5)
+_DECIDED = (ACKED, LOST)
 
 
 class Probe:
@@ -39,7 +40,7 @@ class Probe:
     @property
     def decided(self) -> bool:
         """It says something about the path."""
-        return self.state in (ACKED, LOST)
+        return self.state in _DECIDED
 
 
 class History:
@@ -97,7 +98,10 @@ class History:
 
     def newest(self) -> Optional[Probe]:
         """The newest probe of which one knows what came of it (FAIL-3, REP-2)."""
-        return next((p for p in reversed(self._probes) if p.decided), None)
+        for probe in reversed(self._probes):
+            if probe.state in _DECIDED:
+                return probe
+        return None
 
     def streak(self) -> List[Probe]:
         """The lost ones since the last success, newest first, over all targets together (FAIL-2)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import functools
 import socket
 import struct
 from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -84,6 +85,7 @@ def parse(family: int, packet: bytes, identifier: int) -> Optional[Echo]:
     return Echo(kind, sequence, nonce)
 
 
+@functools.lru_cache(maxsize=1024)
 def where(ip: str, ifindex: int) -> Address:
     """The socket address of an IP; those that mean nothing without a NIC (link-local, multicast) get this one."""
     if family_of(ip) == 4:

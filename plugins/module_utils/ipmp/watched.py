@@ -198,15 +198,21 @@ class Group:
 
     def __init__(self, name: str, configured: int) -> None:
         self.name = name
-        self.configured = self.detection_time = configured  # ms
+        self.configured = configured  # ms
+        self.detection_time = configured
         self.nics: Dict[str, Nic] = {}
         self.static: Tuple[str, ...] = ()
         self.routers: Tuple[Router, ...] = ()
 
     @property
-    def interval(self) -> int:
-        """P, ms."""
-        return interval_of(self.detection_time)
+    def detection_time(self) -> int:
+        """The one in force, ms. With it goes ``interval``: P, ms."""
+        return self._detection_time
+
+    @detection_time.setter
+    def detection_time(self, milliseconds: int) -> None:
+        self._detection_time = milliseconds
+        self.interval = interval_of(milliseconds)
 
     @property
     def configured_interval(self) -> int:
