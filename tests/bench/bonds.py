@@ -32,11 +32,10 @@ GUEST += f"{RATE} a second"
 SLOW = "the processor is emulated, where Python takes some ten times as long and the kernel does not wait for it, so "
 SLOW += "ours suffers from that and the peers, who are in the kernel, little"
 
-WHY = (
-    "Traced in the guest: the kernel takes 1.4 ms to tell, our Python 3 to 4 ms until the announcement and as long as "
+TRACED = (
+    "traced there, the kernel takes 1.4 ms until it tells us, our Python some 3 ms and the kernel's network code 2 ms "
 )
-WHY += "that in the kernel's own network code, each ten times what it is on the machine itself; bonding sees the carrier at its "
-WHY += "next tick, of 4 ms"
+TRACED += "until the addresses have moved; bonding looks at the carrier at each second tick of 4 ms"
 
 Measured = Dict[str, List[Outage]]
 
@@ -159,9 +158,7 @@ def _silent(run: Run) -> Measured:
     return found
 
 
-def _figures(
-    found: Measured, ours: str, peers: Sequence[str], note: str, why: str, unit: float = 1000 / RATE
-) -> Figures:
+def _figures(found: Measured, ours: str, peers: Sequence[str], note: str, unit: float = 1000 / RATE) -> Figures:
     values = {name: [each.lost * unit for each in found[name]] for name in (ours, *peers)}
     if not all(each.ended for each in found[ours]):
         raise BenchError("the guest did not answer any more after a fault; see what its daemon says")
@@ -169,19 +166,20 @@ def _figures(
     waits = {"ours": found[ours], "peers": [each for name in peers for each in found[name]]}
     details = {f"longest_wait_median_{who}": statistics.median(each.ms for each in its) for who, its in waits.items()}
     theirs = {name: values[name] for name in peers}
-    return Figures(values[ours], "; ".join((note, *more)), details, theirs, why=why)
+    return Figures(values[ours], "; ".join((note, *more)), details, theirs)
 
 
 def carrier_loss(peer: str, run: Run) -> Figures:
     """ms of requests without an answer after a NIC of the guest has lost its carrier."""
-    note = f"{GUEST}; one NIC active, the others standby, none returns by itself; QEMU takes the link away; {SLOW}"
-    return _figures(_links(run), OURS, [peer], note, WHY)
+    note = f"{GUEST}; one NIC active, the others standby, none returns by itself; QEMU takes the link away"
+    note += f"; {SLOW}; {TRACED}"
+    return _figures(_links(run), OURS, [peer], note)
 
 
 def planned_move(run: Run) -> Figures:
     """Requests without an answer while a NIC is taken out of use."""
     note = f"{GUEST}; if_mpadm's request beside a change of the active slave and the old one set down"
-    return _figures(_links(run), OFFLINE, [CHANGE, DOWN], note, "", 1.0)
+    return _figures(_links(run), OFFLINE, [CHANGE, DOWN], note, 1.0)
 
 
 def silent_loss(detection_time: int, run: Run) -> Figures:
@@ -189,7 +187,7 @@ def silent_loss(detection_time: int, run: Run) -> Figures:
     interval = TIMES[detection_time]
     note = f"{GUEST}; detection time {detection_time} ms, one target; the ARP monitor asks the same one every "
     note += f"{interval} ms, validates all, and fails a NIC after two to three intervals; {SLOW}"
-    return _figures(_silent(run), probing(detection_time), [monitor(interval)], note, "")
+    return _figures(_silent(run), probing(detection_time), [monitor(interval)], note)
 
 
 def _rows() -> Iterator[Row]:
