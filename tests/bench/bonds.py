@@ -32,10 +32,8 @@ GUEST += f"{RATE} a second"
 SLOW = "the processor is emulated, where Python takes some ten times as long and the kernel does not wait for it, so "
 SLOW += "ours suffers from that and the peers, who are in the kernel, little"
 
-TRACED = (
-    "traced there, the kernel takes 1.4 ms until it tells us, our Python some 3 ms and the kernel's network code 2 ms "
-)
-TRACED += "until the addresses have moved; bonding looks at the carrier at each second tick of 4 ms"
+TRACED = "traced there, the kernel takes 1.4 ms until it tells us, our Python some 3 ms and the kernel's network code "
+TRACED += "2 ms until the addresses have moved; bonding looks at the carrier at each second tick of 4 ms"
 
 Measured = Dict[str, List[Outage]]
 
