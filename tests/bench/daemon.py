@@ -99,6 +99,6 @@ def idle_cpu(probing: bool, run: Run, nics: int = MEMBERS) -> Figures:
             values.append(used[0])
             for peer, its in zip(made, used[1:]):
                 others[peer.name].append(its)
-    polls = "the carrier of each is asked for every 40 ms, and all is compared every 10 s"
+    polls = "the carrier of each is asked for every 50 ms, and all is compared every 10 s"
     note = f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing, nics)}; {polls}; {OTHERS}"
     return Figures(values, note, peers=others)
