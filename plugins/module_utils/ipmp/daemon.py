@@ -123,6 +123,7 @@ class Daemon:
         self.first_in_boot = saved is None or bool(saved.get("first_in_boot"))
         if saved is not None:
             self.runtime.load(saved)
+            self.membership.sysctls.add(saved.get("settings", {}))
             self.record = frozenset(saved.get("addresses", ()))
             self.taken_over = [plan.Held(*held) for held in saved.get("taken_over", ())]
         self.kernel.read_links()
@@ -236,7 +237,12 @@ class Daemon:
 
     def save(self) -> None:
         """Keep what a restart must know; with wrong files since the start that is what is saved already."""
-        known = {**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over}
+        known = {
+            **self.runtime.dump(),
+            "addresses": sorted(self.record),
+            "taken_over": self.taken_over,
+            "settings": self.membership.sysctls.saved,
+        }
         kept = self.state.load() if self.runtime.suspended else known
         if kept is not None:
             first = self.first_in_boot and self._starting
