@@ -64,13 +64,38 @@ def environment() -> Tuple[Path, Dict[str, str]]:
     return bin_, {**kept, **ours, "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections")}
 
 
+def absolute(text: str, folder: str, repository: str, version: str) -> str:
+    """The text of a page in that folder ("" or "roles/NAME") with links to the repository instead of relative ones."""
+
+    def link(found: re.Match[str]) -> str:
+        path, mark, place = found[1].partition("#")
+        view = "raw" if path.endswith((".svg", ".png")) else "blob"
+        return f"]({repository}/{view}/{version}/{os.path.normpath(os.path.join(folder, path))}{mark}{place})"
+
+    return re.sub(r"\]\((?!https?:|#)([^)]+)\)", link, text)
+
+
+def staged() -> Path:
+    """The checkout as it is published: Galaxy shows the READMEs alone, so their links lead to the repository."""
+    tree = BUILD / "staged"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(CHECKOUT, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"), symlinks=True)
+    galaxy = (tree / "galaxy.yml").read_text(encoding="utf-8")
+    repository, version = (re.findall(rf"^{key}: (\S+)", galaxy, re.MULTILINE)[0] for key in ("repository", "version"))
+    for page in [tree / "README.md", *tree.glob("roles/*/README.md")]:
+        folder = "" if page.parent == tree else str(page.parent.relative_to(tree))
+        text = absolute(page.read_text(encoding="utf-8"), folder, repository, version)
+        page.write_text(text, encoding="utf-8")
+    return tree
+
+
 def check() -> int:
-    """galaxy-importer and antsibull-docs; a warning of either is a failure. The exit code."""
+    """Builds the tarball that is published; galaxy-importer and antsibull-docs judge it, and a warning is a failure."""
     bin_, variables = environment()
     out = BUILD / "tarball"
     shutil.rmtree(out, ignore_errors=True)
     run("building the tarball", [
-        str(bin_ / "ansible-galaxy"), "collection", "build", "--output-path", str(out), str(CHECKOUT)
+        str(bin_ / "ansible-galaxy"), "collection", "build", "--output-path", str(out), str(staged())
     ], variables)  # fmt: skip
     (tarball,) = out.glob("*.tar.gz")
     lines: List[Tuple[str, List[str], Path]] = [

@@ -21,30 +21,36 @@ from .row import BenchError
 
 STEADY = 1.0  # s without a change, before a fault: a session begins slowly, and settles on its interval
 TRIES = 10  # rounds that may fail to begin, since a busy machine makes the session end by itself
-CHANGE = re.compile(r"^(\S+ \S+) BFD: .*state-change: .* -> (\w+)", re.MULTILINE)
+CHANGE = re.compile(r"^(\S+ \S+) BFD: .*state-change: (\[.*\]) .* -> (\w+)", re.MULTILINE)
 
 
 class Bfd:
-    """One session; measured until the host says that it is down.
+    """A session for each NIC of the host; measured until the host says that the first NIC's is down.
 
     That is to its advantage: what follows from it, a route or an announcement, is not counted. ``false`` counts how
     often it was down without a fault.
     """
 
-    def __init__(self, interval: int, multiplier: int = 3) -> None:
-        self.name = f"FRR BFD {interval} ms x {multiplier}"
+    def __init__(self, interval: int, multiplier: int = 3, nics: int = 1) -> None:
+        self.name = f"FRR BFD {interval} ms x {multiplier}" + (f", {nics} sessions" if nics > 1 else "")
         self.false = 0
-        self._lab = Lab(describe(hosts=1, nics=1))
+        self._lab = Lab(describe(hosts=1, nics=nics))
         host = self._lab.hosts["h1"]
         self._nic = host.nics["eth1"]
         self.programs = Programs(host)
         self._ends = [self.programs, Programs(self._lab.router)]
         try:
-            host.ip("address add 192.0.2.1/24 dev eth1", "link set eth1 up")
-            for end, peer in zip(self._ends, ("192.0.2.254", "192.0.2.1")):
+            host.run("sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2")
+            self._sessions = range(1, nics + 1)
+            for number in self._sessions:
+                host.ip(f"address add 192.0.2.{number}/24 dev eth{number}", f"link set eth{number} up")
+            here = [f"192.0.2.254 local-address 192.0.2.{number} interface eth{number}" for number in self._sessions]
+            there = [f"192.0.2.{number} local-address 192.0.2.254 interface r0" for number in self._sessions]
+            for end, peers in zip(self._ends, (here, there)):
                 times = f"receive-interval {interval}\n transmit-interval {interval}\n detect-multiplier {multiplier}"
                 log = "log timestamp precision 6\nlog file /tmp/log debugging\ndebug bfd peer\n"
-                end.write("bfdd.conf", f"{log}bfd\n peer {peer}\n {times}\n")
+                sessions = "".join(f" peer {peer}\n {times}\n" for peer in peers)
+                end.write("bfdd.conf", f"{log}bfd\n{sessions}")
                 end.write("zebra.conf", "")
                 for program in ("zebra", "bfdd"):
                     name = f"/usr/lib/frr/{program}"
@@ -55,26 +61,27 @@ class Bfd:
             self.close()
             raise
 
-    def _changes(self) -> List[Tuple[float, str]]:
-        """All that the session has been through: unix time, state."""
+    def _changes(self) -> List[Tuple[float, str, str]]:
+        """All that the sessions have been through: unix time, which one, state."""
         text = ""
         with suppress(FileNotFoundError):
             text = (self.programs.folder / "log").read_text(encoding="utf-8", errors="replace")
         return [
-            (datetime.datetime.strptime(when, "%Y/%m/%d %H:%M:%S.%f").timestamp(), state)
-            for when, state in CHANGE.findall(text)
+            (datetime.datetime.strptime(when, "%Y/%m/%d %H:%M:%S.%f").timestamp(), which, state)
+            for when, which, state in CHANGE.findall(text)
         ]
 
     def _settle(self) -> None:
         def steady() -> bool:
             changes = self._changes()
-            return bool(changes) and changes[-1][1] == "up" and time.time() - changes[-1][0] > STEADY
+            up = [which for which, state in {which: state for _when, which, state in changes}.items() if state == "up"]
+            return len(up) == len(self._sessions) and time.time() - changes[-1][0] > STEADY
 
         eventually(steady, lambda: f"{self.name}: up; it was {self._changes()[-5:]}", STARTING)
 
     def _wait_down(self, since: float) -> float:
         def down() -> Optional[float]:
-            return next((when for when, state in self._changes() if when >= since and state == "down"), None)
+            return next((when for when, _which, state in self._changes() if when >= since and state == "down"), None)
 
         found = eventually(down, lambda: f"{self.name}: down; it was {self._changes()[-5:]}", STARTING)
         assert found is not None

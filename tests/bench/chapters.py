@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from .compare import NEAR, differing
 from .growth import CURVES, grown
-from .row import ahead, best_peer
+from .row import ahead, best_peer, compared, missed, reached
 
 Number = Callable[[float], str]
 Rows = Sequence[Mapping[str, Any]]
@@ -17,15 +17,14 @@ Rows = Sequence[Mapping[str, Any]]
 
 def where_behind(rows: Rows, number: Number) -> List[str]:
     """In which rows a peer is better."""
-    compared = [row for row in rows if row["ours"] and row["peers"]]
-    if not compared:
+    having = [row for row in rows if compared(row)]
+    if not having:
         return []
     lines = ["## Where a peer is ahead\n"]
-    behind = [(row, ahead(row)) for row in compared]
-    listed = [(row, what) for row, what in behind if what]
+    listed = [(row, what) for row in having if (what := ahead(row))]
     if not listed:
-        return [*lines, f"Nowhere in the {len(compared)} rows that have peers.\n"]
-    lines.append(f"In {len(listed)} of the {len(compared)} rows that have peers, in what the table names.\n")
+        return [*lines, f"Nowhere in the {len(having)} rows that have peers.\n"]
+    lines.append(f"In {len(listed)} of the {len(having)} rows that have peers, in what the table names.\n")
     lines += [
         "| row | unit | in | ours | the best peer's | who has the best median |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -45,19 +44,19 @@ def _best(row: Mapping[str, Any], what: str) -> float:
 
 def missed_goals(rows: Rows, number: Number) -> List[str]:
     """The goals, as far as they are missed."""
-    having = [row for row in rows if row["goal"] is not None and row["ours"]]
-    missed = [row for row in having if row["ours"][row["goal_of"]] > row["goal"]]
+    having = [row for row in rows if row["goal"] is not None and reached(row) is not None]
+    short = [row for row in having if missed(row)]
     if not having:
         return []
-    lines = ["## Goals\n", f"{len(having) - len(missed)} of {len(having)} are met.\n"]
-    for row in missed:
-        of = "greatest" if row["goal_of"] == "max" else row["goal_of"]
+    lines = ["## Goals\n", f"{len(having) - len(short)} of {len(having)} are met.\n"]
+    for row in short:
+        of = {"max": "greatest", "ratio": "ratio to the best peer"}.get(row["goal_of"], row["goal_of"])
+        unit = "" if row["goal_of"] == "ratio" else f" {row['unit']}"
         why = f" {row['why']}" if row["why"] else ""
         lines.append(
-            f"* **missed**: `{row['id']}`, {of} {number(row['ours'][row['goal_of']])} {row['unit']}, "
-            f"wanted {number(row['goal'])}.{why}"
+            f"* **missed**: `{row['id']}`, {of} {number(reached(row) or 0.0)}{unit}, wanted {number(row['goal'])}.{why}"
         )
-    return [*lines, ""] if missed else lines
+    return [*lines, ""] if short else lines
 
 
 def not_measured(rows: Rows, missing: Sequence[str]) -> List[str]:
@@ -78,12 +77,12 @@ def growth(rows: Rows, number: Number, folder: str) -> List[str]:
     if not known:
         return []
     lines = ["## How it grows\n", "Lines with the least relative errors, fitted to medians.\n"]
-    lines += ["| figure | of | fixed | each more | measured at |", "| --- | --- | ---: | ---: | --- |"]
+    lines += ["| figure | of | with | fixed | each more | at |", "| --- | --- | --- | ---: | ---: | --- |"]
     for curve, series in known:
         for one in series:
             at = ", ".join(number(point[0]) for point in one.points)
             fixed, each = (f"{value:.3g} {curve.unit}" for value in one.line)
-            lines.append(f"| {curve.title} | {one.name} | {fixed} | {each} a {curve.across} | {at} |")
+            lines.append(f"| {curve.title} | {one.name} | {curve.across} | {fixed} | {each} | {at} |")
     return [*lines, "", *(f"![{curve.title}]({folder}/grows-{curve.id}.svg)\n" for curve, _series in known)]
 
 

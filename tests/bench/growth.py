@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .plots import Series
-
-PING = "ping"  # the peer of the playbook rows
+from .row import PING
 
 
 class Line(NamedTuple):
@@ -21,7 +20,7 @@ class Line(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """across: what grows, one of it in words; unit: of the figures."""
+    """across: with what the figures grow, in words; unit: theirs."""
 
     id: str
     title: str
@@ -43,7 +42,7 @@ CURVES: Tuple[Curve, ...] = (
     Curve(
         "failover_addresses",
         "Carrier loss to the last announcement",
-        "address",
+        "addresses",
         "ms",
         (
             Line("IPv4", _over("failover_{}_addresses", 1, 10, 100, 1000, 4000)),
@@ -53,21 +52,21 @@ CURVES: Tuple[Curve, ...] = (
     Curve(
         "failover_nics",
         "Carrier loss to the announcement of one address",
-        "NIC of the group",
+        "NICs of the group",
         "ms",
         (Line("1 address", ((2.0, "failover_1_addresses"), *_over("failover_1_addresses_{}_nics", 8, 40))),),
     ),
     Curve(
         "detection_time",
         "Silent loss to the announcement",
-        "ms of configured detection time",
+        "configured detection time, ms",
         "ms",
         (Line("2 targets", ((100.0, "silent_loss_fdt100_vs_bfd"), *_over("silent_loss_fdt{}", 300, 1000))),),
     ),
     Curve(
         "detection_targets",
         "Silent loss at a detection time of 100 ms",
-        "target",
+        "targets",
         "ms",
         (
             Line(
@@ -83,49 +82,49 @@ CURVES: Tuple[Curve, ...] = (
     Curve(
         "probing",
         "The prober's thread",
-        "probe a second",
+        "probes a second",
         "% of a core",
         (Line("40 NICs", tuple(("probes_per_second", f"probe_cpu_{rate}_per_s") for rate in (100, 1000, 4000))),),
     ),
     Curve(
         "idle",
         "The idle daemon",
-        "NIC",
+        "NICs",
         "% of a core",
         (Line("link-only", _over("daemon_idle_cpu_{}_members", 2, 8, 40)),),
     ),
     Curve(
         "start",
         "Start until all addresses are there",
-        "address",
+        "addresses",
         "ms",
         (Line("IPv4", _over("daemon_start_{}_addresses", 1, 1000, 4000)),),
     ),
     Curve(
         "status_groups",
         "Status over the control socket",
-        "group of one NIC and one address",
+        "groups of one NIC and one address",
         "ms",
         (Line("groups", _over("status_{}_groups", 1, 16, 64)),),
     ),
     Curve(
         "status_addresses",
         "Status over the control socket",
-        "address",
+        "addresses",
         "ms",
         (Line("one group", ((1.0, "status_1_groups"), *_over("status_{}_addresses", 1000, 4000))),),
     ),
     Curve(
         "rollout_wall",
         "A play, 10 forks",
-        "host",
+        "hosts",
         "s",
         (Line("first setup", _FIRST), Line("second setup", _SECOND), Line(PING, _SECOND, f"peer:{PING}")),
     ),
     Curve(
         "rollout_cpu",
         "Processor time of a play, hosts' own included",
-        "host",
+        "hosts",
         "s",
         (
             Line("first setup", _FIRST, "cpu_s"),
@@ -136,7 +135,7 @@ CURVES: Tuple[Curve, ...] = (
     Curve(
         "preflight",
         "An inventory compared, no host asked",
-        "host",
+        "hosts",
         "s",
         (Line("setup", _over("setup_preflight_{}_hosts", 200, 2000)),),
     ),

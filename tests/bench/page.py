@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 from . import chapters, plots, scale
 from .growth import CURVES, grown
+from .row import missed, reached
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PICTURES = "performance"  # the folder in docs
@@ -158,9 +159,7 @@ def _goal(row: Mapping[str, Any]) -> str:
     if row["goal"] is None:
         return "-"
     goal = f"{row['goal_of']} {value(row['goal'])}"
-    if not row["ours"]:
-        return goal
-    return f"{goal}: {'met' if row['ours'][row['goal_of']] <= row['goal'] else '**missed**'}"
+    return goal if reached(row) is None else f"{goal}: {'**missed**' if missed(row) else 'met'}"
 
 
 def _about(row: Mapping[str, Any]) -> str:

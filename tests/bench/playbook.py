@@ -102,21 +102,26 @@ def _measured(hosts: int, usual: int, again: int, run: Run) -> Tuple[Pair, Pair]
 def first_run(hosts: int, usual: int, again: int, run: Run) -> Figures:
     """s of a first setup, on fresh hosts each round, each time after a ping."""
     about = f"{hosts} hosts without anything of ours: daemon sent and started, group made; {ABOUT}"
-    return _figures(_measured(hosts, usual, again, run)[0], about)
+    return _figures(_measured(hosts, usual, again, run)[0], about, hosts)
 
 
 def second_run(hosts: int, usual: int, again: int, run: Run) -> Figures:
     """s of a setup that changes nothing, so many times after each first one, each time after a ping."""
-    return _figures(_measured(hosts, usual, again, run)[1], f"{hosts} hosts that are as they should be; {ABOUT}")
+    about = f"{hosts} hosts that are as they should be; {ABOUT}"
+    return _figures(_measured(hosts, usual, again, run)[1], about, hosts)
 
 
-def _figures(measured: Pair, note: str) -> Figures:
+def _figures(measured: Pair, note: str, hosts: int) -> Figures:
     ours, pings = measured
     details = {
         "cpu_s": round(statistics.median(cpu for _wall, cpu in ours), 2),
         "ping_cpu_s": round(statistics.median(cpu for _wall, cpu in pings), 2),
     }
-    return Figures([wall for wall, _cpu in ours], note, details, {"ping": [wall for wall, _cpu in pings]})
+    why = (
+        f"Setup takes {details['cpu_s'] / hosts:.2f} s of processor time for each host, the ping "
+        f"{details['ping_cpu_s'] / hosts:.2f} s."
+    )
+    return Figures([wall for wall, _cpu in ours], note, details, {"ping": [wall for wall, _cpu in pings]}, why)
 
 
 def preflight(hosts: int, usual: int, run: Run) -> Figures:

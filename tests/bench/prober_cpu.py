@@ -10,18 +10,22 @@ in the sender's time.
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import List, Optional, Tuple
+from contextlib import ExitStack, closing
+from typing import Dict, List
 
 from namespaces import Namespace
 
 from ipmp.prober import Prober
 from ipmp.probing import Orders, ProbeSource, Router, Snapshot, Watched, WatchedGroup
 
+from . import load
+from .bfd import Bfd
 from .row import BenchError, Figures, Run
+from .wire import at_once
 
 SETTLING, WINDOW = 2.0, 0.5  # s
 TARGETS = 5
+DAEMON = 1  # its real-time priority
 
 
 class Bed:
@@ -56,33 +60,40 @@ def total(snapshot: Snapshot, what: str) -> int:
     return sum(getattr(instance, what) for watch in snapshot.watches for instance in watch.instances)
 
 
-def probe_cpu(nics: int, detection_time: int, run: Run) -> Figures:
-    """Percent of a core, a window a round, once the prober has settled."""
-    bed = Bed(nics)
-    try:
+def probe_cpu(nics: int, detection_time: int, run: Run, *, beside: int = 0) -> Figures:
+    """Percent of a core, a window a round, once the prober has settled.
+
+    beside: BFD with this interval (ms) and a session for each NIC has the same windows; 0: nobody has.
+    """
+    values: List[float] = []
+    others: Dict[str, List[float]] = {}
+    with ExitStack() as stack:
+        bed = stack.enter_context(closing(Bed(nics)))
+        peers = [stack.enter_context(closing(Bfd(beside, nics=nics)))] if beside else []
         with bed.host:
-            prober = Prober(lambda: None)
-        try:
-            with bed.host:  # its thread stays where it begins
-                routers = tuple(Router(target) for target in bed.targets)
-                prober.assign(Orders((WatchedGroup("g", detection_time, tuple(bed.nics), (), routers),)))
-            time.sleep(SETTLING)
-            thread = prober._thread
-            assert thread is not None and thread.ident is not None
-            clock = time.pthread_getcpuclockid(thread.ident)
-            ticks = _ticks(thread.native_id)
-            values, before, all_began, all_spent = [], prober.snapshot(), time.monotonic(), time.clock_gettime(clock)
-            for _ in range(run.rounds(20)):
-                spent, began = time.clock_gettime(clock), time.monotonic()
-                time.sleep(WINDOW)
-                values.append((time.clock_gettime(clock) - spent) / (time.monotonic() - began) * 100)
-            after, took = prober.snapshot(), time.monotonic() - all_began
-            all_spent = time.clock_gettime(clock) - all_spent
-            user, system = (late - early for early, late in zip(ticks, _ticks(thread.native_id)))
-        finally:
-            prober.close()
-    finally:
-        bed.close()
+            prober = stack.enter_context(closing(Prober(lambda: None)))
+        with bed.host, at_once(DAEMON):  # its thread stays where and as it begins
+            routers = tuple(Router(target) for target in bed.targets)
+            prober.assign(Orders((WatchedGroup("g", detection_time, tuple(bed.nics), (), routers),)))
+        time.sleep(SETTLING)
+        thread = prober._thread
+        assert thread is not None and thread.ident is not None
+        clock = time.pthread_getcpuclockid(thread.ident)
+        before, all_began, all_spent = prober.snapshot(), time.monotonic(), time.clock_gettime(clock)
+        for _ in range(run.rounds(20)):
+            pids = [peer.programs.pids() for peer in peers]
+            spent, theirs, began = (
+                time.clock_gettime(clock),
+                [sum(map(load.spent, ps)) for ps in pids],
+                time.monotonic(),
+            )
+            time.sleep(WINDOW)
+            took = time.monotonic() - began
+            values.append((time.clock_gettime(clock) - spent) / took * 100)
+            for peer, ps, its in zip(peers, pids, theirs):
+                others.setdefault(peer.name, []).append((sum(map(load.spent, ps)) - its) / took * 100)
+        after, took = prober.snapshot(), time.monotonic() - all_began
+        all_spent = time.clock_gettime(clock) - all_spent
     sent = total(after, "sent") - total(before, "sent")
     if not sent:
         raise BenchError("nothing was probed")
@@ -97,17 +108,10 @@ def probe_cpu(nics: int, detection_time: int, run: Run) -> Figures:
     note += (
         f"{details['cpu_us_per_probe']:g} us of processor a probe, {details['lost']} lost, {details['missed']} missed"
     )
-    kernel = system / max(1, user + system) * 100
-    details["kernel_percent"] = round(kernel)
     why = (
-        f"{kernel:.0f} % of the time is the kernel's (a send runs the far end's answer, too), the rest is Python's: "
-        f"{details['cpu_us_per_probe'] * (1 - kernel / 100):.0f} us a probe."
+        f"A probe takes {details['cpu_us_per_probe']:g} us: two system calls, the far end's answer, which a veth runs "
+        "within the send, and the detector, each time after a sleep in which others had the caches."
     )
-    return Figures(values, note, details, why=why)
-
-
-def _ticks(thread: Optional[int]) -> Tuple[int, int]:
-    """What a thread of ours has used as programs and as kernel, by the clock's ticks."""
-    text = Path(f"/proc/self/task/{thread}/stat").read_text(encoding="ascii", errors="replace")
-    user, system = text.rpartition(")")[2].split()[11:13]
-    return int(user), int(system)
+    if beside:
+        note += "; of BFD the host's programs, IPv4 only, one far end for each NIC"
+    return Figures(values, note, details, others, why)

@@ -10,6 +10,8 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
+PING = "ping"  # no rival, but what the least play costs
+
 
 class BenchError(Exception):
     """A row could not be measured; ``str()`` is one sentence."""
@@ -41,7 +43,10 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One row; less is better in all of them. goal: what ``goal_of`` shall not exceed; part: the page's chapter."""
+    """One row; less is better in all of them. part: the page's chapter.
+
+    goal: what ``goal_of`` (one of summary's figures, or "ratio") shall not exceed.
+    """
 
     id: str
     title: str
@@ -94,9 +99,28 @@ def ratio(ours: Optional[Mapping[str, float]], peers: Iterable[Mapping[str, floa
     return round(ours["median"] / best, 4) if ours and best else None
 
 
+def reached(row: Mapping[str, Any]) -> Optional[float]:
+    """What the row's goal is about; None where it was not measured."""
+    if not row["ours"]:
+        return None
+    found = row["ratio"] if row["goal_of"] == "ratio" else row["ours"][row["goal_of"]]
+    return None if found is None else float(found)
+
+
+def missed(row: Mapping[str, Any]) -> bool:
+    """Has it a goal that was not reached?"""
+    found = reached(row)
+    return row["goal"] is not None and found is not None and found > row["goal"]
+
+
+def compared(row: Mapping[str, Any]) -> bool:
+    """Was it measured, and a rival, too?"""
+    return bool(row["ours"]) and bool(row["peers"].keys() - {PING})
+
+
 def ahead(row: Mapping[str, Any]) -> List[str]:
     """In what the best of the peers, each for itself, is better than we are: of ``median``, ``p99`` and ``max``."""
-    if not row["ours"] or not row["peers"]:
+    if not compared(row):
         return []
     what = ("median", "p99", "max")
     return [one for one in what if min(peer[one] for peer in row["peers"].values()) < row["ours"][one]]

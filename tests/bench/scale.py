@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from .growth import CURVES, PING, grown
+from .growth import CURVES, grown
+from .row import PING
 
 FLEETS = (1_000, 10_000)
 BATCHES = 3  # of setup: a canary, a tenth, the rest
@@ -46,9 +47,10 @@ HOW = """\
 * **Forks** ({per_core} for each core here): more of them help only as far as hosts are slow to answer. The controller's
   processor is what runs out first, since each task on each host costs it a process.
 * **Slices** of the hosts on several controllers: the inventory stays whole, so that addresses are compared with all of
-  it, and each run gets a part of the hosts, `--limit 'ipmp[0:199]'`; with ansible-runner one process (and one execution
-  environment, `--process-isolation`) for each part, in AWX or the automation controller a job template with
-  `job_slice_count`, and as many execution nodes. The whole inventory is read and compared in each slice.
+  it, and each run gets a part of the hosts, `--limit 'ipmp[0:199]'`. With ansible-runner that is one process, and with
+  `--process-isolation` one execution environment, for each part; in AWX or the automation controller a workflow of job
+  templates that differ in their limit. (`job_slice_count` hands each job a part of the inventory instead, and addresses
+  are then compared within that part only.) The whole inventory is read and compared in each slice.
 * **The canary alone first**: run the slice with the first host, and the others when it has succeeded; each slice has
   batches of its own (`ipmp_serial`).
 """

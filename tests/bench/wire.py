@@ -27,10 +27,10 @@ LIMIT = 10.0  # s that announcements may take
 
 
 @contextlib.contextmanager
-def at_once() -> Iterator[None]:
-    """No other program may come between taking the time and what the time is of."""
+def at_once(priority: int = 2) -> Iterator[None]:
+    """No other program may come between taking the time and what the time is of; the daemon has priority 1."""
     before = os.sched_getscheduler(0), os.sched_getparam(0)
-    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))  # the daemon has 1
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
     try:
         yield
     finally:

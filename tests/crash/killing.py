@@ -1,11 +1,12 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kill -9 from outside when the daemon is about to make its Nth system call of those that change anything.
+"""kill -9 from outside when the daemon is about to make a system call that changes anything: each of them once.
 
 strace is attached to the daemon's main thread and injects the signal at the entry of the call, which is so never made.
-Calls that only read are not counted: killed there, it leaves what it leaves at the next that writes. Calls that name
-one of some files can be counted instead, in each thread by itself: what the daemon has done beside its loop.
+It counts calls of one name, so a point is the Nth of a name; which there are is found by looking on once. Calls that
+only read are not counted: killed there, it leaves what it leaves at the next that writes. Of calls that name one of
+some files those of each thread are counted by themselves: what the daemon has done beside its loop.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import re
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Sequence
 
 from bed import Bed
 
@@ -32,11 +34,14 @@ RECOVERY = 60.0  # s for a rollback that a start finds
 
 
 class Point(NamedTuple):
-    """Where it is killed: at that one of the calls, counted from 1; with files only those that name one of them."""
+    """Where it is killed: at the call of that name with that number, from 1; with files, of those that name one."""
 
+    call: str
     number: int
-    calls: str = CHANGING
     files: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.number}"
 
 
 class Outcome(NamedTuple):
@@ -46,15 +51,19 @@ class Outcome(NamedTuple):
     answer: Any
 
 
-class Trap:
-    """The signal waits at the point. ``killed``: the call, once the trap is taken away and the daemon is dead."""
+class Trace:
+    """strace, with what it injects, if anything. Once it is taken away: ``made``, the calls by name in their order, and
+    ``killed``, the last of them in words if the daemon is dead, else "".
+    """
 
-    def __init__(self, pid: int, point: Point) -> None:
-        self.pid, self.killed = pid, ""
+    def __init__(self, pid: int, calls: str = CHANGING, inject: str = "", files: Sequence[str] = ()) -> None:
+        self.pid, self.killed, self.injected = pid, "", 0
+        self.made: List[str] = []
         self._trace = tempfile.NamedTemporaryFile("r", prefix="strace-")  # noqa: SIM115
-        inject = f"inject={point.calls}:signal=SIGKILL:when={point.number}"
-        command = ["strace", "-y", "-o", self._trace.name, "-e", f"trace={point.calls}", "-e", inject, "-p", str(pid)]
-        for file in point.files:
+        command = ["strace", "-y", "-o", self._trace.name, "-e", f"trace={calls}", "-p", str(pid)]
+        if inject:
+            command += ["-e", f"inject={calls}:{inject}"]
+        for file in files:
             command += ["-f", "-P", file]
         self._strace = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert self._strace.stderr is not None
@@ -64,7 +73,7 @@ class Trap:
         else:
             raise AssertionError(f"strace did not attach to process {pid}")
 
-    def __enter__(self) -> Trap:
+    def __enter__(self) -> Trace:
         return self
 
     def __exit__(self, *_problem: object) -> None:
@@ -74,15 +83,55 @@ class Trap:
         self._strace.stderr.close()
         with self._trace as trace:
             lines = [re.sub(r"^\d+ +", "", line) for line in trace.read().splitlines()]
+        self.injected = sum("INJECTED" in line for line in lines)
+        made = [line for line in lines if re.match(r"\w+\(", line)]
+        self.made = [line.partition("(")[0] for line in made]
         if not lives(self.pid):
-            made = [line for line in lines if re.match(r"\w+\(", line)]
             self.killed = made[-1][:120] if made else "a call that was not recorded"
+
+
+def trap(pid: int, point: Point) -> Trace:
+    """The signal waits there."""
+    return Trace(pid, point.call, f"signal=SIGKILL:when={point.number}", point.files)
+
+
+def failing(pid: int, calls: str, number: int, error: str) -> Trace:
+    """Nobody is killed, but of each of these calls that one and all after it fail with the error, such as ENOSPC."""
+    return Trace(pid, calls, f"error={error}:when={number}+")
+
+
+def points(made: Iterable[str]) -> List[Point]:
+    """Those of calls in their order."""
+    counts: Counter[str] = Counter()
+    found = []
+    for call in made:
+        counts[call] += 1
+        found.append(Point(call, counts[call]))
+    return found
+
+
+def seen_in(bed: Bed, ask: Callable[[Bed], Any]) -> List[Point]:
+    """Ask, and see at which points it could have been killed."""
+    with Trace(number_of(bed)) as trace:
+        ask(bed)
+        time.sleep(AFTERWARDS)
+    return points(trace.made)
+
+
+def seen_in_start(bed: Bed) -> List[Point]:
+    """The same of a start, and what it makes good."""
+    traces: List[Trace] = []
+    held = contextlib.ExitStack()
+    with held:
+        bed.run_daemon(lambda pid: traces.append(held.enter_context(Trace(pid))))
+        _await_rollback(bed)
+    return points(traces[0].made)
 
 
 def killed_at(bed: Bed, point: Point, ask: Callable[[Bed], Any]) -> Outcome:
     """Ask, and have the daemon killed at the point. A killed daemon is reaped."""
-    pid = next(p for p in bed.host.processes() if _is_daemon(p))
-    with Trap(pid, point) as trap:
+    pid = number_of(bed)
+    with trap(pid, point) as waiting:
         answer = None
         try:
             answer = ask(bed)
@@ -90,29 +139,19 @@ def killed_at(bed: Bed, point: Point, ask: Callable[[Bed], Any]) -> Outcome:
             if not _ends(pid, 10.0):
                 raise  # it was not killed: a refusal
         _ends(pid, AFTERWARDS)
-    if trap.killed:
+    if waiting.killed:
         bed.stop()
-    return Outcome(trap.killed, answer)
+    return Outcome(waiting.killed, answer)
 
 
-def started_and_killed_at(bed: Bed, number: int) -> str:
+def started_and_killed_at(bed: Bed, point: Point) -> str:
     """Start the daemon, and have it killed at that call of what it does by itself; "" where it was over before."""
-    traps: List[Trap] = []
-
-    @contextlib.contextmanager
-    def trapped(pid: int) -> Iterator[None]:
-        with Trap(pid, Point(number)) as trap:
-            traps.append(trap)
-            yield
-
+    traps: List[Trace] = []
     held = contextlib.ExitStack()
     with held:
         try:
-            bed.run_daemon(lambda pid: held.enter_context(trapped(pid)))
-            end = time.monotonic() + RECOVERY
-            while (opened := _open(bed)) is not None and opened["state"] == "rolling-back":
-                assert time.monotonic() < end, f"the rollback has not ended within {RECOVERY:g} s"
-                time.sleep(0.02)
+            bed.run_daemon(lambda pid: traps.append(held.enter_context(trap(pid, point))))
+            _await_rollback(bed)
             _ends(traps[0].pid, AFTERWARDS)
         except (ClientError, OSError, AssertionError):
             if not traps or not _ends(traps[0].pid, 1.0):
@@ -122,8 +161,20 @@ def started_and_killed_at(bed: Bed, number: int) -> str:
     return traps[0].killed
 
 
+def _await_rollback(bed: Bed) -> None:
+    end = time.monotonic() + RECOVERY
+    while (opened := _open(bed)) is not None and opened["state"] == "rolling-back":
+        assert time.monotonic() < end, f"the rollback has not ended within {RECOVERY:g} s"
+        time.sleep(0.02)
+
+
 def _open(bed: Bed) -> Optional[Any]:
     return bed.call("transactions")["open"]
+
+
+def number_of(bed: Bed) -> int:
+    """The daemon's process."""
+    return next(pid for pid in bed.host.processes() if _is_daemon(pid))
 
 
 def _is_daemon(pid: int) -> bool:

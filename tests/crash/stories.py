@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
@@ -16,7 +17,7 @@ from cards import at_rest
 from ipmp.client import ClientError
 from lab import compare, dump
 
-from .killing import CHANGING, Point, killed_at, started_and_killed_at
+from .killing import Point, killed_at, seen_in, seen_in_start, started_and_killed_at
 
 NIC = "eth1"
 DATA = ("192.0.2.11", "192.0.2.13", "2001:db8::11", "192.0.2.12")
@@ -195,36 +196,59 @@ class Judge:
     def close(self) -> None:
         """The bed is about to end."""
 
-    def point(self, name: str, point: Point, second: int = 0) -> Optional[str]:
+    def undisturbed(self, name: str) -> List[Point]:
+        """Nobody is killed: the points at which somebody could have been."""
+        story = self.stories[name]
+        story.begin(self.bed)
+        found = seen_in(self.bed, story.ask)
+        self._ended(name)
+        return found
+
+    def _ended(self, name: str) -> None:
+        if name == "attach":
+            self._administrators()
+        self.must_be(self.stories[name].ends)
+        self.over()
+        self.home()
+
+    def start_points(self, name: str, point: Point) -> List[Point]:
+        """Of the start that makes good for a kill there."""
+        story = self.stories[name]
+        story.begin(self.bed)
+        self._kept = name != "attach"
+        assert killed_at(self.bed, point, story.ask).killed
+        story.meanwhile(self.bed)
+        found = seen_in_start(self.bed)
+        self.after(odd=False)
+        self.home()
+        return found
+
+    def point(self, name: str, point: Point, second: Optional[Point] = None) -> Optional[str]:
         """Kill the story of that name there; None: it was over before. Else what was found, "" for nothing wrong.
 
-        second: the daemon that is started then is killed at that call too, unless it needs fewer.
+        second: the daemon that is started then is killed there too, unless it makes fewer of these calls.
         """
-        story = self.stories[name]
+        story, mark = self.stories[name], self.bed.log.mark()
         story.begin(self.bed)
         self._kept = name != "attach"
         outcome = killed_at(self.bed, point, story.ask)
         if not outcome.killed:
-            if not self._kept:
-                self._administrators()
-            self.must_be(story.ends)
-            self.over()
-            self.home()
+            self._ended(name)
             return None
-        where = f"{name}, call {point.number}, {outcome.killed}"
+        where = f"{name}, {point}, {outcome.killed}"
         story.meanwhile(self.bed)
         try:
             again = started_and_killed_at(self.bed, second) if second else ""
             if again:
-                where += f", and again at call {second}, {again}"
+                where += f", and again at {second}, {again}"
             if again or not second:
                 self.bed.run_daemon()
-            self.after((point.number + second) % 2 == 1)
+            self.after((point.number + (second.number if second else 0)) % 2 == 1)
             self.over()
             self.home()
-            said = [line for line in self.bed.log.texts() if "Traceback" in line or "Error:" in line]
+            said = [line for line in self.bed.log.texts(mark) if re.match("Traceback|.*Error:|after the ", line)]
             if said:
-                raise Between(f"a traceback: {said}")
+                raise Between(f"it ended well, but said {said}")
         except (AssertionError, ClientError, OSError) as problem:
             found = f"{where}: {problem}; the daemon said {self.bed.log.texts()[-12:]}"
             self.renew()
@@ -232,27 +256,26 @@ class Judge:
         return ""
 
 
-def walk(
-    judge: Judge, name: str, numbers: Iterable[int], calls: str = CHANGING, files: Sequence[str] = ()
-) -> List[str]:
-    """Kill at the calls of these numbers until the story is over before. Returns what went wrong."""
-    return _all(name, (judge.point(name, Point(number, calls, files)) for number in numbers))
+def walk(judge: Judge, name: str, points: Iterable[Point]) -> List[str]:
+    """Kill at these points. Returns what went wrong."""
+    return _all(name, (judge.point(name, point) for point in points))
 
 
-def twice(judge: Judge, name: str, numbers: Iterable[int], seconds: Iterator[int]) -> List[str]:
-    """The same, and the next daemon is killed as well, each time at the next of the calls ``seconds``."""
-    return _all(name, (judge.point(name, Point(number), next(seconds)) for number in numbers))
+def twice(judge: Judge, name: str, points: Iterable[Point], seconds: Iterator[Point]) -> List[str]:
+    """The same, and the next daemon is killed as well, each time at the next of ``seconds``."""
+    return _all(name, (judge.point(name, point, next(seconds)) for point in points))
 
 
-def _all(name: str, points: Iterator[Optional[str]]) -> List[str]:
-    problems, done, begun = [], 0, time.monotonic()
-    for found in points:
-        if found is None:
-            break
+def _all(name: str, found: Iterable[Optional[str]]) -> List[str]:
+    problems, done, missed, begun = [], 0, 0, time.monotonic()
+    for problem in found:
+        if problem is None:
+            missed += 1
+            continue
         done += 1
-        if found:
-            problems.append(found)
-            print(found, flush=True)
-    assert done > 0, "not a single point"
+        if problem:
+            problems.append(problem)
+            print(problem, flush=True)
     print(f"{name}: killed at {done} points, {len(problems)} ended wrong, {time.monotonic() - begun:.0f} s")
+    assert done > 4 * missed, f"{missed} points were not come to, {done} were"
     return problems

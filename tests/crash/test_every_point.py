@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import random
 import threading
-from typing import Callable, Dict, Iterator, List
+from typing import Callable, Dict, Iterator, List, Union
 
 import pytest
 from bed import Bed
@@ -18,6 +17,7 @@ from ipmp.client import ClientError
 
 from .applying import ApplyJudge, SetupJudge
 from .consuming import ConsumerJudge
+from .killing import Point
 from .pulling import SYSFS, PulledJudge
 from .stories import Judge, twice, walk
 
@@ -38,7 +38,6 @@ STORIES = [
 ]
 SHARES = 3  # of the calls of one story, so that they can be tried side by side
 SECOND = 12  # of how many first kills one is followed by a second one
-START = 100  # calls that a start makes
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,7 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
         made.close()
 
 
-def each(*shares: int) -> pytest.MarkDecorator:
+def each(*shares: Union[int, str]) -> pytest.MarkDecorator:
     """Every story, in shares."""
     cases = [(kind, name, share) for kind, name in STORIES for share in shares]
     return pytest.mark.parametrize(
@@ -57,23 +56,25 @@ def each(*shares: int) -> pytest.MarkDecorator:
     )
 
 
-@each(*range(1, SHARES + 1))
+@each(*range(SHARES))
 def test_whichever_call_it_is_killed_at_the_end_is_clean(judge: Judge, name: str, share: int) -> None:
-    assert walk(judge, name, itertools.count(share, SHARES)) == []
+    assert walk(judge, name, judge.undisturbed(name)[share::SHARES]) == []
 
 
-@each(0)
-def test_killed_again_while_it_makes_good_the_end_is_clean(judge: Judge, name: str, share: int) -> None:
-    chance = random.Random(f"{name} {share}")
-    numbers = itertools.count(chance.randint(1, SECOND), SECOND)
-    assert twice(judge, name, numbers, iter(lambda: chance.randint(1, START), None)) == []
+@each("twice")
+def test_killed_again_while_it_makes_good_the_end_is_clean(judge: Judge, name: str, share: str) -> None:
+    chance = random.Random(name)
+    firsts = judge.undisturbed(name)
+    firsts = firsts[chance.randrange(SECOND) :: SECOND]
+    seconds = judge.start_points(name, firsts[len(firsts) // 2])
+    assert twice(judge, name, firsts, iter(lambda: chance.choice(seconds), None)) == []
 
 
 @pytest.mark.parametrize("way", SYSFS)
 def test_killed_while_the_card_is_put_back_beside_the_loop(way: str) -> None:
     with Bed(nics=3) as bed:
         judge = PulledJudge(bed, way)
-        found = walk(judge, "rollback", itertools.count(1), "openat,write,close", SYSFS[way])
+        found = walk(judge, "rollback", [Point(call, 1, SYSFS[way]) for call in ("openat", "write", "close")])
         judge.close()
     assert found == []
 

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
+import random
 import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List
 
 import pytest
 from asking import call, end, hearing, start
 from namespaces import eventually
+from refusals import hosting, refused, sentence, unchanged
+from spoilt import SPOILT, spoilt
 
 from lab import Host, Lab, compare, dump, inventory
 
@@ -44,6 +47,7 @@ GROUP: Dict[str, Any] = {
     ],
 }
 HOME = {"192.0.2.11": "eth1", "192.0.2.12": "eth2"}
+SEED = int(os.environ.get("BAD_FILES_SEED", "0"))
 ADDED = ("eth3", "eth4", "lo", "tun7")  # whose files a test may write
 
 
@@ -73,43 +77,8 @@ def host(lab: Lab) -> Iterator[Host]:
 
 def restore(host: Host) -> None:
     """Takes away what a test has added to the files."""
-    host.run(f"rm -f {' '.join(f'/etc/hostname.{name}' for name in ADDED)}")
+    host.run(f"rm -f {' '.join(f'/etc/hostname.{name} /etc/hostname6.{name}' for name in ADDED)}")
     assert "kind" not in call(host, "apply")
-
-
-def hosting(host: Host) -> Dict[str, str]:
-    """Data address -> NIC, as the kernel has it."""
-    found = host.run("ip -j -4 addr").stdout
-    return {
-        a["local"]: link["ifname"]
-        for link in json.loads(found)
-        for a in link["addr_info"]
-        if a["local"].startswith("192.0.2.")
-    }
-
-
-@contextlib.contextmanager
-def unchanged(host: Host) -> Iterator[None]:
-    """Neither the kernel nor a file under /etc is touched meanwhile, not even written with the same text."""
-    etc = "cd /etc && find . -printf '%p %y %m %U:%G %s %T@ %l\n' | sort"
-    kernel, files = dump(host), host.run(etc).stdout.splitlines()
-    yield
-    assert compare(kernel, dump(host)) == []
-    assert set(host.run(etc).stdout.splitlines()) ^ set(files) == set()
-
-
-def sentence(text: str, words: Sequence[str]) -> None:
-    """One line that says all of it: the thing and the way out."""
-    assert [w for w in words if w not in text] == [], text
-    assert "\n" not in text.rstrip("\n")
-
-
-def refused(host: Host, words: Sequence[str]) -> None:
-    """The files as they are now: neither plan nor apply accepts them, and both say the same."""
-    with unchanged(host):
-        planned, applied = call(host, "plan"), call(host, "apply")
-    assert (planned, applied["kind"]) == (applied, "invalid")
-    sentence(applied["message"], words)
 
 
 TYPO = "192.0.2.13/24 gorup lan up\n"
@@ -145,6 +114,22 @@ def test_wrong_files_change_nothing(lab: Lab, host: Host, name: str, text: str, 
     mac = lab.client.run("cat /sys/class/net/c0/address").stdout.strip()
     host.write_file(f"/etc/hostname.{name}", text)
     refused(host, [word.format(mac=mac) for word in words])
+
+
+def test_whatever_is_wrong_in_a_further_file_changes_nothing(host: Host) -> None:
+    """Each mistake somewhere in a file that is right otherwise; the seed says where."""
+    chance = random.Random(SEED)
+    before = dump(host)
+    for number, mistake in enumerate(SPOILT):
+        path, text = spoilt(mistake, chance)
+        host.write_file(path, text)
+        planned, applied = call(host, "plan"), call(host, "apply")
+        assert (planned, applied.get("kind")) == (applied, "invalid"), (SEED, number, path, text)
+        sentence(applied["message"], [path, *mistake.words])
+        host.run(["rm", path])
+    assert compare(before, dump(host)) == []
+    assert hosting(host) == HOME
+    assert call(host, "plan")["operations"] == []
 
 
 @pytest.mark.parametrize("mode", ["--check", "--diff"])

@@ -34,6 +34,10 @@ def deployed(bed: Bed) -> bool:
     return bed.host.run(["test", "-e", PROGRAM], check=False).returncode == 0
 
 
+def eth2_is_up(bed: Bed) -> bool:
+    return "UP" in bed.host.run("ip link show dev eth2 | grep -o '<.*>'").stdout.strip("<>\n").split(",")
+
+
 def test_it_is_refused_over_an_address_that_only_the_group_has(bed: Bed) -> None:
     set_up(bed)
     hosting = bed.hosting()
@@ -49,11 +53,12 @@ def test_it_is_refused_over_an_address_that_only_the_group_has(bed: Bed) -> None
 
 
 def test_an_address_that_was_there_before_stays_and_so_does_the_session(bed: Bed) -> None:
-    bed.host.run(f"ip link set eth1 up; ip address add {ADDRESS}/24 dev eth1")
+    bed.host.run(f"ip link set eth1 up; ip link set eth2 down; ip address add {ADDRESS}/24 dev eth1")
     set_up(bed)
+    assert eth2_is_up(bed)
     done = bed.play("remove", ssh=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (deployed(bed), bed.reached()) == (False, True)
+    assert (deployed(bed), bed.reached(), eth2_is_up(bed)) == (False, True, False)
 
 
 def test_it_is_refused_where_only_the_group_has_a_way_to_the_controller(bed: Bed) -> None:

@@ -111,13 +111,13 @@ class Machine:
         for path, text in files.items():
             self.host.write_file(path, text, 0o600 if "system-connections" in path or "netplan" in path else 0o644)
 
-    def removed(self) -> str:
+    def remove(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Role mpathd with ``mpathd_state: absent``."""
         book = self.folder / "absent.yml"
         book.write_text(
             "- hosts: ipmp\n  gather_facts: false\n  roles: [netpath.ipmp.mpathd]\n  vars: {mpathd_state: absent}\n"
         )
-        return self.played(str(book))
+        return self.play(str(book), *arguments)
 
 
 # A connection of its own for each playbook; one that gives up soon.

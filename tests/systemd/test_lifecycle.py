@@ -43,6 +43,7 @@ def bare(tmp_path: Path) -> Iterator[Machine]:
 @pytest.fixture
 def machine(bare: Machine) -> Machine:
     bare.played("netpath.ipmp.setup")
+    assert eventually(lambda: "tentative" not in bare.sh("ip -6 address"))
     return bare
 
 
@@ -79,7 +80,8 @@ def test_the_host_is_put_back_as_it_was(bare: Machine) -> None:
     bare.played("netpath.ipmp.setup")
     assert compare(before, dump(bare.host)) != []
     flow = Flow(bare)
-    bare.removed()
+    removed = bare.remove()
+    assert removed.returncode == 0, removed.stdout + removed.stderr
     flow.unharmed()
     assert eventually(lambda: compare(before, dump(bare.host)) == []), compare(before, dump(bare.host))
     left = sorted(set(manifest(bare)) - set(files))

@@ -148,7 +148,13 @@ def test_a_running_host_becomes_ours_and_stays_so(managed: tuple[Machine, Manage
     again = machine.played("netpath.ipmp.setup", "--check")
     assert re.findall(r"changed=(\d+)", again) == ["0"], again
 
-    machine.removed()
+    # What was there before the daemon is not known any more, only that the manager will take it up again.
+    refused = machine.remove()
+    assert f"connection ends at {ADDRESS}, which only the group has" in " ".join(refused.stdout.split())
+    assert machine.reached()
+    removed = machine.remove("-e", "mpathd_force=true")
+    assert removed.returncode == 0, removed.stdout + removed.stderr
+    assert eventually(machine.reached)
     machine.sh("rm -f /etc/hostname.* /etc/hostname6.*")
     machine.lab.restart("h1")
     assert eventually(machine.reached), machine.journal()

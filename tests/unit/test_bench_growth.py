@@ -68,7 +68,7 @@ def test_every_row_of_a_curve_exists() -> None:
 def test_lines_are_told_and_drawn() -> None:
     rows = [row("failover_1_addresses", [0.5]), row("failover_1000_addresses", [4.5])]
     text = "\n".join(growth(rows, value, "pictures"))
-    assert "| Carrier loss to the last announcement | IPv4 | 0.496 ms | 0.004 ms a address | 1, 1000 |" in text
+    assert "| Carrier loss to the last announcement | IPv4 | addresses | 0.496 ms | 0.004 ms | 1, 1000 |" in text
     assert "(pictures/grows-failover_addresses.svg)" in text
     assert "IPv6" not in text
 

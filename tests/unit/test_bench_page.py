@@ -110,6 +110,13 @@ def test_goals_are_of_the_median_or_of_what_they_say() -> None:
     text = page(results(row("met", [1.0, 1.0, 9.0], goal=1.0), row("tail", [1.0, 1.0, 9.0], goal=5.0, goal_of="p99")))
     assert "| median 1: met |" in line(text, "met")
     assert "| p99 5: **missed** |" in line(text, "tail")
+    made = Row("play", "title", "s", lambda run: Figures([], ""), 2.5, "ratio")
+    text = page(results(made.result(Figures([6.0], "note", peers={"ping": [2.0]}, why="It asks more."))))
+    assert "| ratio 2.5: **missed** | ping 2 (p99 2) | 3 |" in line(text, "play")
+    assert "## Where a peer is ahead" not in text
+    assert "* **missed**: `play`, ratio to the best peer 3, wanted 2.5. It asks more." in text
+    text = page(results(made.result(Figures([4.0], "note", peers={"ping": [2.0]}))))
+    assert "| ratio 2.5: met |" in text
 
 
 def test_what_was_not_measured_or_compared_is_said() -> None:

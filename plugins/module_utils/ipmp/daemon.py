@@ -43,7 +43,7 @@ from .watching import Watching
 # The kernel tells a carrier loss up to 1.02 s late when another link has changed in the last second. Those are seen,
 # but for links of other network namespaces: hence the rarer polls while nothing has changed.
 POLL_RESTLESS, RESTLESS = 0.010, 2.5  # s between polls, for so many s after a change
-POLL = 0.040  # s between polls otherwise
+POLL = 0.050  # s between polls otherwise
 RECONCILE = 10.0  # s between full comparisons without any cause
 ROUTERS = 0.2  # s after somebody has changed a route (LOOP-3)
 WATCH = 0.02  # s after an address has come, or a link-local one gone
@@ -123,6 +123,7 @@ class Daemon:
         self.first_in_boot = saved is None or bool(saved.get("first_in_boot"))
         if saved is not None:
             self.runtime.load(saved)
+            self.membership.sysctls.add(saved.get("settings", {}))
             self.record = frozenset(saved.get("addresses", ()))
             self.taken_over = [plan.Held(*held) for held in saved.get("taken_over", ())]
         self.kernel.read_links()
@@ -236,7 +237,12 @@ class Daemon:
 
     def save(self) -> None:
         """Keep what a restart must know; with wrong files since the start that is what is saved already."""
-        known = {**self.runtime.dump(), "addresses": sorted(self.record), "taken_over": self.taken_over}
+        known = {
+            **self.runtime.dump(),
+            "addresses": sorted(self.record),
+            "taken_over": self.taken_over,
+            "settings": self.membership.sysctls.saved,
+        }
         kept = self.state.load() if self.runtime.suspended else known
         if kept is not None:
             first = self.first_in_boot and self._starting

@@ -142,7 +142,8 @@ class Detaching:
         for nic in nics:
             if nic.name not in self.runtime.nics:
                 self.runtime.nics[nic.name] = nic
-            nic.leaving, nic.detached, nic.offline = False, True, False
+            nic.leaving, nic.detached, nic.offline, nic.joined = False, True, False, False
+        self.daemon.save()  # else a restart would take its link, which is put down, for one that has failed
         failures = list(self.daemon.settle(f"{transaction.component} is detached").failures)
         for nic in nics:
             failures += self.daemon.membership.unplumb(self.runtime, nic)
@@ -152,9 +153,9 @@ class Detaching:
         done = moves(transaction.hosting, self.runtime.hosting)
         transaction.moves = [m.as_dict() for m in done if m.source in transaction.interfaces]
         if not failures:
-            transaction.deadline, transaction.handed_over = loops.boottime() + PREPARED, True
+            transaction.handed_over = True
             self.daemon.save()  # from here on a restart goes on with it, and has to know that the NICs are out
-            self.transactions.write(transaction, "prepared")
+            self.transactions.write(transaction, "prepared", loops.boottime() + PREPARED)
             self.transactions.arm()
             self.daemon.log(
                 "info", f"detach of {transaction.component}: prepared, transaction {transaction.transaction}"

@@ -332,6 +332,8 @@ class Detector:
 
     def _decide(self, instance: Instance, now: float) -> None:
         nic = instance.nic
+        if not nic.failed and not instance.history.losing:  # nearly always
+            return
         dead = None if nic.failed else judgement.dead_target(instance)
         if dead is not None:
             instance.give_up(dead, DEAD, now)

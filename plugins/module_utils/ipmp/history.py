@@ -103,6 +103,12 @@ class History:
                 return probe
         return None
 
+    @property
+    def losing(self) -> bool:
+        """Was the newest one lost?"""
+        newest = self.newest()
+        return newest is not None and newest.state == LOST
+
     def streak(self) -> List[Probe]:
         """The lost ones since the last success, newest first, over all targets together (FAIL-2)."""
         lost: List[Probe] = []

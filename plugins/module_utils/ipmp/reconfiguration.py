@@ -101,13 +101,12 @@ class Reconfiguration:
         transaction = self.transactions.named(args.get("transaction"), "detach")
         if transaction.state == "prepared":
             if transaction.confirm_timeout > 0:
-                transaction.deadline = loops.boottime() + transaction.confirm_timeout
-                self.transactions.write(transaction, "committed")
+                self.transactions.write(transaction, "committed", loops.boottime() + transaction.confirm_timeout)
                 self.transactions.arm()
                 within = f"to be confirmed within {transaction.confirm_timeout:.0f} s"
                 self.daemon.log("info", f"detach of {transaction.component}: committed, {within}")
             else:
-                self.transactions.end(transaction, "confirmed")
+                self.transactions.end(transaction, "confirmed", may_fail=False)
         reply.ok({k: transaction.shown()[k] for k in ("transaction", "state", "deadline")})
 
     def _verify(self, args: Args, reply: Reply) -> None:

@@ -64,6 +64,16 @@ class Sysctls:
         self._saved = self._load()
         self._known = dict(self._saved)  # all that was ever saved while this object lives
 
+    def add(self, kept: Mapping[str, Mapping[str, str]]) -> None:
+        """Values that were saved elsewhere as well, in this boot; for when the disk would not take them."""
+        self._saved = {**{name: dict(values) for name, values in kept.items()}, **self._saved}
+        self._known.update(self._saved)
+
+    @property
+    def saved(self) -> Mapping[str, Mapping[str, str]]:
+        """Interface ("" for the host) -> setting -> its value from before."""
+        return self._saved
+
     def join(self, name: str) -> List[Change]:
         """Sets what a member needs and returns what that changed; nothing for an interface that is not there."""
         return self._apply(name, _of(name))

@@ -158,7 +158,9 @@ class Transactions:
             self.journal.close(transaction.transaction, "ended by a reboot")
             return
         self.open = transaction
-        if transaction.state in ("prepared", "committed"):
+        # One that is not detached has been put back, and that could not be written.
+        out = all(nic.detached for nic in self.undoing.nics(transaction))
+        if transaction.state in ("prepared", "committed") and out:
             self.arm()
         else:
             transaction.state = "begun"  # a rollback that was cut off as well is made again
@@ -174,7 +176,7 @@ class Transactions:
     def _confirm(self, args: Args, reply: Reply, kind: str) -> None:
         transaction = self._to_confirm(text(args, "transaction"), kind)
         if transaction is not None:
-            self.end(transaction, "confirmed")
+            self.end(transaction, "confirmed", may_fail=False)
         reply.ok({"changed": transaction is not None, "state": "confirmed", "moves": []})
 
     def _to_confirm(self, name: str, kind: str) -> Optional[Transaction]:
@@ -208,8 +210,7 @@ class Transactions:
 
     def _extend(self, args: Args, reply: Reply) -> None:
         transaction = self.named(args.get("transaction"), None)
-        transaction.deadline = loops.boottime() + number(args, "seconds", PREPARED)
-        self.write(transaction, transaction.state)
+        self.write(transaction, transaction.state, loops.boottime() + number(args, "seconds", PREPARED))
         self.arm()
         left = transaction.shown()["deadline"]
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {left:.0f} s left from now on")
@@ -255,57 +256,58 @@ class Transactions:
             previous=texts(args, "previous"),
             hosting=dict(self.runtime.hosting),
         )
-        transaction.deadline = loops.boottime() + transaction.confirm_timeout
-        self.begin(transaction)
-        self.write(transaction, "prepared")
+        self.begin(transaction, "prepared", loops.boottime() + transaction.confirm_timeout)
         self.arm()
         self.daemon.log("info", f"apply of the configuration: prepared, transaction {transaction.transaction}")
         reply.ok({"transaction": transaction.transaction})
 
     # -- the journal
 
-    def begin(self, transaction: Transaction) -> None:
+    def begin(self, transaction: Transaction, state: str = "begun", deadline: Optional[float] = None) -> None:
         """It is open from now on, unless the journal cannot be written."""
+        self.write(transaction, state, deadline)
         self.open = transaction
-        try:
-            self.write(transaction, "begun")
-        except Denial:
-            self.open = None
-            raise
 
-    def write(self, transaction: Transaction, state: str, *, may_fail: bool = False) -> None:
-        """Into the journal before it is done. Planned work without a journal is refused; undoing goes on."""
-        transaction.state = state
+    def write(
+        self, transaction: Transaction, state: str, deadline: Optional[float] = None, *, may_fail: bool = False
+    ) -> None:
+        """Into the journal before it is done. Planned work without a journal is refused, and nothing has changed then;
+        undoing goes on.
+        """
+        before = transaction.state, transaction.deadline
+        transaction.state, transaction.deadline = state, deadline
         try:
             self.journal.append({**asdict(transaction), "boot_id": self.daemon.state.boot_id})
         except JournalError as error:
             if not may_fail:
-                raise Denial("state", f"the journal cannot be written, so nothing is begun: {error}") from error
+                transaction.state, transaction.deadline = before
+                what = "nothing is begun" if self.open is None else "it goes no further"
+                raise Denial("state", f"the journal cannot be written, so {what}: {error}") from error
             self.daemon.log("err", str(error))
         self.daemon.publisher.emit(self.runtime, "transaction", **transaction.shown())
 
-    def end(self, transaction: Transaction, state: str) -> None:
-        """It is over: confirmed or rolled back."""
-        self.disarm()
-        transaction.deadline = None
+    def end(self, transaction: Transaction, state: str, *, may_fail: bool = True) -> None:
+        """It is over: confirmed or rolled back. Unless it may fail, Denial where that cannot be written, and it stays
+        open: nobody is told that something stands which a restart would roll back.
+        """
         self.remember()
-        if state == "confirmed" and transaction.kind == "detach":
+        if transaction.kind == "detach":
             try:
-                transaction.routes += self.forget(transaction.card["interfaces"], but=transaction.component)
-                self.records.write(transaction.component, self._record(transaction))
+                self._record(transaction, state)
             except JournalError as error:
-                self.daemon.log("err", f"{error}; the detach stands, its record is missing")
-        elif (
-            transaction.kind == "detach"
-        ):  # it was written if the daemon was killed when this was about to be confirmed
-            try:
-                self.records.delete(transaction.component)
-            except JournalError as error:
+                if not may_fail:
+                    raise Denial("state", f"it goes no further: {error}") from error
                 self.daemon.log("err", str(error))
-        self.write(transaction, state, may_fail=True)
+        self.write(transaction, state, may_fail=may_fail)
+        self.disarm()
         self.history = [transaction.shown(), *self.history][:HISTORY]
         self.open = None
         self.daemon.log("info", f"{transaction.kind} of {transaction.component}: {state}")
+        if state == "confirmed" and transaction.kind == "detach":
+            try:
+                self.forget(transaction.card["interfaces"], but=transaction.component)
+            except JournalError as error:
+                self.daemon.log("err", str(error))
         if state == "confirmed" and transaction.consumers:
             self._tell_removed(transaction.transaction, transaction.consumers, transaction.force)
         else:
@@ -327,33 +329,34 @@ class Transactions:
         except OSError as error:
             self.daemon.log("err", f"the state of this moment cannot be saved: {error}")
 
-    def forget(self, interfaces: List[str], but: str = "") -> List[Dict[str, Any]]:
-        """Delete the records of components that have left with these interfaces, or come back with them.
-
-        Returns the routes that had been moved when they left.
-        """
-        routes: List[Dict[str, Any]] = []
-        for record in self.within(interfaces):
-            if record["component"] != but:
-                routes += record.get("routes", ())
-                self.records.delete(record["component"])
-        return routes
+    def forget(self, interfaces: List[str], but: str = "") -> None:
+        """Delete the records of components that have left with these interfaces, or come back with them."""
+        for record in self.within(interfaces, but):
+            self.records.delete(record["component"])
 
     def returning(self, interfaces: List[str]) -> None:
         """An attach is about to begin: say so on the disk. Raises JournalError."""
         for record in self.within(interfaces):
             self.records.write(record["component"], {**record, "returning": True})
 
-    def within(self, interfaces: List[str]) -> List[Dict[str, Any]]:
+    def within(self, interfaces: List[str], but: str = "") -> List[Dict[str, Any]]:
         """Records of components that consist of nothing but these interfaces."""
-        return [record for record in self.records.all() if set(record["interfaces"]) <= set(interfaces)]
+        inside = [record for record in self.records.all() if set(record["interfaces"]) <= set(interfaces)]
+        return [record for record in inside if record["component"] != but]
 
-    def _record(self, transaction: Transaction) -> Dict[str, Any]:
-        nics = self.undoing.nics(transaction)
-        return {
+    def _record(self, transaction: Transaction, state: str) -> None:
+        """What is out, and what had left with it before. If it is back, there may be one all the same, when the daemon
+        was killed as this was about to be confirmed.
+        """
+        if state != "confirmed":
+            self.records.delete(transaction.component)
+            return
+        nics, interfaces = self.undoing.nics(transaction), transaction.card["interfaces"]
+        before = [route for r in self.within(interfaces, transaction.component) for route in r.get("routes", ())]
+        record = {
             "kind": "detached",
             "component": transaction.component,
-            "interfaces": transaction.card["interfaces"],
+            "interfaces": interfaces,
             "mac": {nic.name: nic.mac for nic in nics},
             "addresses": {
                 n: [a.cidr for a in i.addresses]
@@ -365,8 +368,9 @@ class Transactions:
             "lost": transaction.lost,
             "time": transaction.time,
             "card": transaction.card,
-            "routes": transaction.routes,
+            "routes": [*transaction.routes, *before],
         }
+        self.records.write(transaction.component, record)
 
     def disarm(self) -> None:
         """No timer."""

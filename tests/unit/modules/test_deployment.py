@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, List
 
 import pytest
 from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import (
@@ -20,59 +20,6 @@ from ansible_collections.netpath.ipmp.plugins.module_utils.deploy import (
     network_managers,
     pyroute2_choice,
 )
-
-# Answers pings as in.mpathd would, and ends on SIGTERM or when asked to release the host.
-DAEMON = """
-import json, os, socket, sys
-root = os.environ["IPMP_ROOT"]
-def main(arguments):
-    path = os.path.join(root, "run/ipmp/control.sock")
-    if os.path.exists(path):
-        os.unlink(path)
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
-    server.listen()
-    while True:
-        peer = server.accept()[0]
-        request = json.loads(peer.makefile().readline())
-        peer.sendall(json.dumps({"v": 1, "id": 1, "ok": True, "result": {"pid": os.getpid()}}).encode() + b"\\n")
-        peer.close()
-        if request["op"] == "release":
-            open(os.path.join(root, "released"), "w").close()
-            return 0
-"""
-
-
-def run(command: Sequence[str]) -> Tuple[int, str, str]:
-    if command[0] == "groupadd":
-        return 0, "", ""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    folder = tmp_path / "controller" / "ipmp"
-    (folder / "commands").mkdir(parents=True)
-    for name in ("__init__.py", "commands/__init__.py"):
-        (folder / name).write_text("")
-    (folder / "commands" / "in_mpathd.py").write_text(DAEMON)
-    return folder
-
-
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[deployment.Host]:
-    # Names of sockets are short, those of pytest's folders are not.
-    root = tmp_path / "r"
-    root.mkdir()
-    monkeypatch.setenv("IPMP_ROOT", str(root))
-    monkeypatch.setattr(deployment, "_group_exists", lambda: True)
-    monkeypatch.setattr(pyroute2_choice, "installed_version", lambda: "0.9.7")
-    host = deployment.Host(str(root), run, lambda path: None, 10)
-    yield host
-    pid = host.service.pid()
-    if pid:
-        os.kill(pid, signal.SIGKILL)
 
 
 def wanted(host: deployment.Host, package: Path, **changes: Any) -> deployment.Deployment:

@@ -51,3 +51,15 @@ def test_a_playbook_stops_the_roll_out_at_the_first_failure_and_gathers_nothing(
     assert {play["gather_facts"] for play in plays} == {False}
     assert {play.get("any_errors_fatal", False) for play in plays} == {False}
     assert [play["max_fail_percentage"] for play in plays if "serial" in play] == [0]
+
+
+def test_the_roles_own_template_is_the_expression_that_the_role_uses_without_reading_it() -> None:
+    role = ROOT / "roles" / "hostname_files"
+    body = (role / "templates" / "hostname.j2").read_text().strip()
+    assert body == "{{ interface | netpath.ipmp.hostname_lines(group, family) }}"
+    texts = yaml.safe_load((role / "vars" / "main.yml").read_text())["hostname_files_texts"]
+    default = yaml.safe_load((role / "defaults" / "main.yml").read_text())["hostname_files_template"]
+    used = body.strip("{} ").replace("(group,", "(group.name,")
+    assert f"{used}\n" in texts
+    assert f"if hostname_files_template == '{default}' else" in texts
+    assert (role / "templates" / default).exists()
