@@ -181,7 +181,7 @@ vm-short:
 .PHONY: bench
 bench:
 	$(call need_root,$(namespaces))
-	@$(SETUP) packages venv view
+	@$(SETUP) packages packages-vm venv view
 	@cd tests && python -m bench $(if $(COMPARE),--compare $(abspath $(COMPARE)),$(subst $(comma), ,$(ROWS)))
 
 .PHONY: clean

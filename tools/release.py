@@ -20,8 +20,8 @@ from setup import BUILD, CHECKOUT, run
 VIEW = BUILD / "collections" / "ansible_collections" / "netpath" / "ipmp"
 SITE = BUILD / "docs"
 SOURCE = SITE / "source"
-PAGES = ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "docs/*.md", "docs/*.svg", "docs/*.png", "docs/man/*.md")
-PAGES += ("roles/*/README.md",)
+PAGES = ("README.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "roles/*/README.md")
+PAGES += ("docs/*.md", "docs/*.svg", "docs/*.png", "docs/man/*.md", "docs/performance/*.svg")
 CONF = """
 project = "netpath.ipmp"
 author = copyright = "the netpath.ipmp contributors"

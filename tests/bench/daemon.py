@@ -84,12 +84,12 @@ def rss(probing: bool, run: Run) -> Figures:
 
 
 def idle_cpu(probing: bool, run: Run, nics: int = MEMBERS) -> Figures:
-    """Percent of a core while nothing happens, a window a round."""
+    """Percent of a core while nothing happens, a window a round; peers where there are as many NICs as usual."""
     files, groups = configuration(probing, nics)
     values: List[float] = []
     with ExitStack() as stack:
         bed = stack.enter_context(Bed(nics=nics))
-        made = _others(stack)
+        made = _others(stack) if nics == MEMBERS else []
         others: Dict[str, List[float]] = {peer.name: [] for peer in made}
         bed.start(files, groups=groups)
         pid = pid_of(bed)
@@ -100,5 +100,5 @@ def idle_cpu(probing: bool, run: Run, nics: int = MEMBERS) -> Figures:
             for peer, its in zip(made, used[1:]):
                 others[peer.name].append(its)
     polls = "the carrier of each is asked for every 50 ms, and all is compared every 10 s"
-    note = f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing, nics)}; {polls}; {OTHERS}"
-    return Figures(values, note, peers=others)
+    note = f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing, nics)}; {polls}"
+    return Figures(values, note + (f"; {OTHERS}" if others else ""), peers=others)

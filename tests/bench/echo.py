@@ -25,6 +25,7 @@ from .row import BenchError
 
 RATE = 1000  # requests a second
 BEFORE = 0.1  # s of the stream before the fault, and up to as long again
+STAMPING = 0.1  # s until the kernel stamps what arrives and not what is read
 TAIL = 0.05  # s at the end whose requests may be on their way
 SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_RAW, ICMP_FILTER = 35, 33, 255, 1
 ONLY_REPLIES = struct.pack("=I", ~1 & 0xFFFFFFFF)
@@ -54,6 +55,7 @@ def outage(place: Place, address: str, seconds: float, fault: Callable[[], objec
         mark, sent = random.randrange(1 << 16), []
         before = random.uniform(BEFORE, 2 * BEFORE)
         thread = threading.Thread(target=_send, args=(link, mark, before + seconds, sent))
+        time.sleep(STAMPING)
         thread.start()
         time.sleep(before)
         try:

@@ -172,6 +172,11 @@ class Ward:
         """Its name in the guest."""
         return f"eth{nic.partition('-')[2]}"
 
+    def greet(self) -> None:
+        """The client knows them all, as neighbours."""
+        pings = "".join(f"ping -c 1 -W 1 {self.address(name)} & " for name in self.ways)
+        self.host.run(f"{pings}wait")
+
     def serving(self, name: str) -> str:
         """Its NIC that the client's frames go to, as ``3-1``."""
         number = self.ways[name]

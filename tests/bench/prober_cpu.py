@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List
 
 from namespaces import Namespace
 
@@ -80,7 +79,6 @@ def probe_cpu(nics: int, detection_time: int, run: Run, *, beside: int = 0) -> F
         thread = prober._thread
         assert thread is not None and thread.ident is not None
         clock = time.pthread_getcpuclockid(thread.ident)
-        ticks = _ticks(thread.native_id)
         before, all_began, all_spent = prober.snapshot(), time.monotonic(), time.clock_gettime(clock)
         for _ in range(run.rounds(20)):
             pids = [peer.programs.pids() for peer in peers]
@@ -96,7 +94,6 @@ def probe_cpu(nics: int, detection_time: int, run: Run, *, beside: int = 0) -> F
                 others.setdefault(peer.name, []).append((sum(map(load.spent, ps)) - its) / took * 100)
         after, took = prober.snapshot(), time.monotonic() - all_began
         all_spent = time.clock_gettime(clock) - all_spent
-        user, system = (late - early for early, late in zip(ticks, _ticks(thread.native_id)))
     sent = total(after, "sent") - total(before, "sent")
     if not sent:
         raise BenchError("nothing was probed")
@@ -111,19 +108,10 @@ def probe_cpu(nics: int, detection_time: int, run: Run, *, beside: int = 0) -> F
     note += (
         f"{details['cpu_us_per_probe']:g} us of processor a probe, {details['lost']} lost, {details['missed']} missed"
     )
-    kernel = system / max(1, user + system) * 100
-    details["kernel_percent"] = round(kernel)
     why = (
-        f"{kernel:.0f} % of the time is the kernel's (a send runs the far end's answer, too), the rest is Python's: "
-        f"{details['cpu_us_per_probe'] * (1 - kernel / 100):.0f} us a probe."
+        f"A probe takes {details['cpu_us_per_probe']:g} us: two system calls, the far end's answer, which a veth runs "
+        "within the send, and the detector, each time after a sleep in which others had the caches."
     )
     if beside:
         note += "; of BFD the host's programs, IPv4 only, one far end for each NIC"
     return Figures(values, note, details, others, why)
-
-
-def _ticks(thread: Optional[int]) -> Tuple[int, int]:
-    """What a thread of ours has used as programs and as kernel, by the clock's ticks."""
-    text = Path(f"/proc/self/task/{thread}/stat").read_text(encoding="ascii", errors="replace")
-    user, system = text.rpartition(")")[2].split()[11:13]
-    return int(user), int(system)

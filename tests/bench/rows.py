@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Iterator, Tuple
 
+from . import bonds
 from .daemon import idle_cpu, rss
 from .failover import FAST, carrier_loss, repair, second_loss
 from .planned import gap, lost
@@ -138,6 +139,7 @@ ROWS: Tuple[Row, ...] = (
     *_silent(),
     *_answers(),
     *_planned(),
+    *bonds.ROWS,
     *_plays(),
     SOAK,
 )

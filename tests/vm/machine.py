@@ -114,7 +114,8 @@ class Spec:
                 line += ["-device", ",".join(["virtio-net-pci", *words])]
         for number, name in enumerate(self.more):
             place = f"addr={FIXED + number // 8:#x}.{number % 8},multifunction=on"
-            line += ["-device", f"virtio-net-pci,id={name},netdev=net-{name},mac={fixed_mac(number)},{place},romfile="]
+            about = f"id={name},netdev=net-{name},mac={fixed_mac(number)},speed=10000,duplex=full"
+            line += ["-device", f"virtio-net-pci,{about},{place},romfile="]
         return line
 
     def key(self) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from .announce import Announcer
 from .hotpath import frames_for
@@ -21,19 +21,23 @@ class Announcing:
 
     def __init__(self, runtime: Runtime, kernel: Kernel, loop: Loop, announcer: Announcer) -> None:
         self.runtime, self.kernel, self.loop, self.announcer = runtime, kernel, loop, announcer
+        self._bare: Dict[str, FrozenSet[str]] = {}  # group -> members that worked without an address of their own
 
     def announce(self, news: Dict[str, Optional[str]]) -> None:
         """Addresses that are on another NIC than before.
 
         A member without an address of its own has put others' addresses into its ARP requests, so when it goes
-        all addresses of the group are announced.
+        all addresses of the group are announced, though none of them moves.
         """
         self.announcer.keep(frozenset(nic.ifindex for nic in self.runtime.nics.values() if nic.present))
         for group in self.runtime.config.groups:
             hosted = self.runtime.hosted(group)
             hosts = frozenset(hosted.values())
-            bare = any(not i.test_addresses and i.name not in hosts for i in group.interfaces)
-            if bare and any(ip in news for ip in hosted):
+            bare = frozenset(i.name for i in group.interfaces if not i.test_addresses and i.name not in hosts)
+            working = frozenset(i.name for i in group.interfaces if self.runtime.nics[i.name].usable)
+            gone = self._bare.get(group.name, frozenset()) - working
+            self._bare[group.name] = bare & working
+            if gone or (bare and any(ip in news for ip in hosted)):
                 news.update({ip: nic for ip, nic in hosted.items() if nic})
         if not news:
             return

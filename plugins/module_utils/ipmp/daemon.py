@@ -260,10 +260,10 @@ class Daemon:
     # -- news
 
     def _kernel_news(self) -> None:
-        taken = restless = False
+        taken = restless = asked = False
         for event in self.events.read():
             if isinstance(event, LinkEvent):
-                self.links.take(event)
+                asked = self.links.take(event) or asked
                 restless = True
             elif isinstance(event, Overrun):
                 self.links.resync()
@@ -275,7 +275,7 @@ class Daemon:
                 self.later("routers", ROUTERS, self._routers)
             else:
                 taken = taken or event.deleted
-        self._act()
+        self._act(asked)
         if restless and self._next_poll.when - loops.now() > POLL_RESTLESS:  # never later: events may be many
             self._poll_later()
         if taken:
@@ -288,7 +288,7 @@ class Daemon:
 
     def _poll(self) -> None:
         self.links.poll()
-        self._act()
+        self._act(asked=True)
         self._poll_later()
 
     def _poll_later(self) -> None:
@@ -319,8 +319,8 @@ class Daemon:
         self._publish()
         self._await_deadline()
 
-    def _act(self) -> None:
-        """React to what has become known: the survivors are asked, the failed are moved, the rest follows."""
+    def _act(self, asked: bool = False) -> None:
+        """React to what has become known: the survivors are asked, unless they have been, the failed are moved."""
         news = self.news.take()
         for seconds, why in news.deferred:
             self.later(why, seconds, lambda why=why: self.settle(why))  # type: ignore[misc]
@@ -328,7 +328,8 @@ class Daemon:
             self.notes(news.notes)
             return
         if news.failed:
-            self.links.poll()  # whatever broke this link may have broken others
+            if not asked:
+                self.links.poll()  # whatever broke this link may have broken others
             more = self.news.take()
             for nic in (*news.failed, *more.failed):
                 self.hot.fire(self.runtime, nic.name)

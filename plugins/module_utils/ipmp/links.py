@@ -29,8 +29,8 @@ class Links:
         self._unnamed: Dict[int, Tuple[float, bool]] = {}  # ifindex -> until when it may be renamed; here at the start?
         self.changed = 0.0  # CLOCK_MONOTONIC, s: when a link, anybody's, was last seen to change
 
-    def take(self, link: LinkEvent, starting: bool = False) -> None:
-        """One interface as the kernel shows it, or its end."""
+    def take(self, link: LinkEvent, starting: bool = False) -> bool:
+        """One interface as the kernel shows it, or its end. True: every NIC that counts has been asked since."""
         self.changed = loops.now()
         known = self.runtime.by_index(link.ifindex)
         if link.deleted or (known is not None and known.name != link.name):
@@ -41,16 +41,16 @@ class Links:
         if any(k.ifindex == link.ifindex and (link.deleted or n != link.name) for n, k in self.kernel.links.items()):
             self.kernel.links = {n: k for n, k in self.kernel.links.items() if k.ifindex != link.ifindex}
         if link.deleted:
-            return
+            return False
         self.kernel.links[link.name] = link
         nic = self.runtime.nics.get(link.name)
         if nic is None:
-            return
+            return False
         if nic.group and link.master:
             self._enslaved(nic, self.kernel.name_of(link.master) or f"interface {link.master}")
-            return
+            return False
         if not self._is_named(nic, link, starting):
-            return
+            return False
         nic.master = None
         if nic.present and nic.mac != link.mac:
             self.news.cause(f"the hardware address of {nic.name} is now {link.mac}")
@@ -58,7 +58,10 @@ class Links:
         if not nic.present or nic.ifindex != link.ifindex:
             self._appeared(nic, link.ifindex, starting)
         elif self.runtime.watches(nic):
-            self._ask([nic])  # the event may be older than what a poll has seen since
+            # The event may be older than what a poll has seen; and whatever broke this link may have broken others.
+            self._ask([nic] if link.running else self.runtime.watched())
+            return not link.running
+        return False
 
     def poll(self) -> None:
         """Ask for the carrier of every NIC that counts; answers what the kernel would tell up to a second later."""

@@ -37,6 +37,11 @@ class LinkEvent(NamedTuple):
         return bool(self.flags & nl.IFF_UP)
 
     @property
+    def running(self) -> bool:
+        """Up and with carrier, as ``carrier`` says it of a whole message."""
+        return self.flags & _RUNNING == _RUNNING
+
+    @property
     def loopback(self) -> bool:
         """Whether this is ``lo``."""
         return bool(self.flags & nl.IFF_LOOPBACK)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Iterator, Optional
+from typing import AbstractSet, Iterator, Optional
 
 from . import nl
 from .daemon import Daemon
@@ -30,24 +30,26 @@ def cut_off(daemon: Daemon, address: Optional[str], peer: Optional[str]) -> Opti
     except ValueError:
         return None
     returning = {held.ip for held in daemon.taken_over.held}
-    held = daemon.kernel.observe(daemon.record).addresses
-    if address not in returning and any(one.ip == address and one.ours for one in held):
+    there = daemon.kernel.observe(daemon.record).addresses
+    if address not in returning and any(one.ip == address and one.ours for one in there):
         return f"this task's connection ends at {address}, which only the group has: {_WAY_OUT}"
-    if not any(_leads(network, peer) for network in _remaining(daemon)):
+    others = {one.nic for one in there if not one.ours and not one.ip.startswith("fe80:")}
+    if not any(_leads(network, peer) for network in _remaining(daemon, others)):
         return f"this task's connection comes from {peer}, to which only the group has a route: {_WAY_OUT}"
     return None
 
 
-def _remaining(daemon: Daemon) -> Iterator[str]:
-    """The networks that are still reached when ours is gone, as CIDR."""
+def _remaining(daemon: Daemon, others: AbstractSet[str]) -> Iterator[str]:
+    """The networks that are still reached when ours is gone, as CIDR. others: NICs with somebody else's address."""
     for held in daemon.taken_over.held:
         yield f"{held.ip}/{held.prefixlen}"
-    before = daemon.runtime.up_before
-    # 0: several ways, which are nobody's alone
-    stay = {0} | {k.ifindex for name, k in daemon.kernel.links.items() if k.up and before.get(name, True)}
+    before = daemon.runtime.up_before  # a link that was down before us is down again, unless somebody uses it by now
+    stay = {k.ifindex for name, k in daemon.kernel.links.items() if k.up and (before.get(name, True) or name in others)}
     for protocol in _OTHERS:
         for route in daemon.requests.dump_routes(protocol):
-            if route.kind == nl.UNICAST and route.table != nl.TABLE_LOCAL and route.ifindex in stay:
+            if route.kind != nl.UNICAST or route.table == nl.TABLE_LOCAL:
+                continue
+            if route.ifindex in stay or not route.ifindex:  # 0: several ways, which are nobody's alone
                 yield route.dst
 
 
