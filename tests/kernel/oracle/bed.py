@@ -155,7 +155,7 @@ class Bed:
         shutil.copytree(PACKAGE, library / "ipmp", ignore=shutil.ignore_patterns("__pycache__"))
         found = importlib.util.find_spec("pyroute2")
         assert found is not None and found.origin is not None
-        (library / "pyroute2").symlink_to(Path(found.origin).parent)
+        shutil.copytree(Path(found.origin).parent, library / "pyroute2")  # the checkout may be in a /tmp that is hidden
         for name, module in PROGRAMS.items():
             program = self.root / "usr/local/sbin" / name
             program.unlink(missing_ok=True)
