@@ -17,8 +17,9 @@ import threading
 import time
 from typing import Callable, Dict, List, NamedTuple
 
-from capture import inside
+from capture import SO_RCVBUFFORCE, SO_TIMESTAMPNS, inside
 
+from ipmp import icmp
 from lab import Place
 
 from .row import BenchError
@@ -27,7 +28,7 @@ RATE = 1000  # requests a second
 BEFORE = 0.1  # s of the stream before the fault, and up to as long again
 STAMPING = 0.1  # s until the kernel stamps what arrives and not what is read
 TAIL = 0.05  # s at the end whose requests may be on their way
-SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_RAW, ICMP_FILTER = 35, 33, 255, 1
+SOL_RAW, ICMP_FILTER = 255, 1
 ONLY_REPLIES = struct.pack("=I", ~1 & 0xFFFFFFFF)
 
 
@@ -86,14 +87,7 @@ def _send(link: socket.socket, mark: int, seconds: float, sent: List[float]) -> 
             time.sleep(due)
         sent.append(time.time())
         with contextlib.suppress(OSError):
-            link.send(_request(mark, number))
-
-
-def _request(mark: int, number: int) -> bytes:
-    total = 0x0800 + mark + number
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return struct.pack("!BBHHH", 8, 0, ~total & 0xFFFF, mark, number)
+            link.send(icmp.request(4, mark, icmp.Echo(0, number, 0)))
 
 
 def _answers(link: socket.socket, mark: int) -> Dict[int, float]:

@@ -169,6 +169,7 @@ def grown(curve: Curve, rows: Mapping[str, Mapping[str, Any]]) -> List[Series]:
 def _point(x: Union[float, str], row: Mapping[str, Any], what: str) -> Tuple[float, float, float, float]:
     place = float(row["details"][x]) if isinstance(x, str) else x
     if what in row["details"]:
-        return (place, *[float(row["details"][what])] * 3)  # type: ignore[return-value]
+        alone = float(row["details"][what])
+        return place, alone, alone, alone
     its: Dict[str, float] = row["peers"][what.partition(":")[2]] if what.startswith("peer:") else row["ours"]
     return place, its["median"], its["min"], its["max"]

@@ -19,7 +19,7 @@ from bed import PACKAGE, eventually
 from deploy.artifact import pack
 from deploy.layout import LAUNCHER, LIB, PROGRAMS
 from vm.guest import Guest
-from vm.image import MGMT, image
+from vm.image import MANAGEMENT, MGMT, image
 from vm.machine import Machine, Spec, State, fixed_mac
 
 from ipmp.client import Client, ClientError
@@ -30,13 +30,6 @@ from .row import BenchError
 
 PACKAGES = ("libteam-utils",)
 FILES = "/run/bench"  # in the guest: the daemons' roots
-NETWORK = """
-sysctl -qw net.ipv6.conf.default.disable_ipv6=1
-ip link set lo up
-ip tuntap add t-mgmt mode tap
-ip addr add 198.18.0.1/24 dev t-mgmt
-ip link set t-mgmt up
-"""
 _NET = "10.77.{}"  # a /24 for each way
 SWITCH = """
 ip link add br{number} type bridge forward_delay 0 stp_state 0 mcast_snooping 0
@@ -77,7 +70,7 @@ class Ward:
                 SWITCH.format(number=number, client=_client(number), nics=" ".join(nics))
                 for number, nics in self._nics.items()
             ]
-            started = self._nursery.start(("net",), NETWORK + "".join(switches))
+            started = self._nursery.start(("net",), MANAGEMENT + "".join(switches))
             self.host = Place("host", started.ready(), ("net", "pid"))
             spec = Spec(made, without=("a", "b", "c0", "c1"), more=[f"n{nic}" for nic in every])
             spec.taps = {"mgmt": "t-mgmt", **{f"n{nic}": f"t-{nic}" for nic in every}}

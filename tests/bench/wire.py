@@ -14,14 +14,13 @@ import time
 from types import TracebackType
 from typing import Collection, Dict, Iterator, List, Optional, Set, Type
 
-from capture import ARP, IPV6, Frame, inside, parse
+from capture import ARP, IPV6, SO_RCVBUFFORCE, SO_TIMESTAMPNS, Frame, inside, parse
 
 from lab import Host, Nic
 
 from .row import BenchError
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 RTM_SETLINK, NLM_F_REQUEST, NLM_F_ACK, IFLA_PROTINFO, NLA_F_NESTED, IFLA_BRPORT_STATE = 19, 1, 4, 12, 0x8000, 1
 LIMIT = 10.0  # s that announcements may take
 

@@ -28,7 +28,7 @@ from lab.kerneldump import Dump
 from lab.nursery import Nursery
 
 from .guest import Guest
-from .image import MGMT, image, say
+from .image import MANAGEMENT, MGMT, image, say
 from .machine import CARDS, Machine, Spec, State, accelerator
 
 BRIDGE = "br0"
@@ -40,13 +40,8 @@ ADDRESSES = {  # of the group: card -> its data addresses
     "c1": ("192.0.2.14/24",),
 }
 HOME = {address.partition("/")[0]: card for card, addresses in ADDRESSES.items() for address in addresses}
-NETWORK = f"""
-sysctl -qw net.ipv6.conf.default.disable_ipv6=1
-ip link set lo up
+NETWORK = f"""{MANAGEMENT}
 ip link add {BRIDGE} address 52:54:00:00:00:01 type bridge forward_delay 0 stp_state 0 mcast_snooping 0
-ip tuntap add t-mgmt mode tap
-ip addr add 198.18.0.1/24 dev t-mgmt
-ip link set t-mgmt up
 for card in {" ".join(CARDS)}; do ip tuntap add t-$card mode tap; ip link set t-$card master {BRIDGE} up; done
 sysctl -qw net.ipv6.conf.{BRIDGE}.disable_ipv6=0
 ip addr add {CLIENT[0]}/24 dev {BRIDGE}

@@ -32,6 +32,14 @@ DISK_MODULES = (
 )
 MGMT_MAC = "52:54:00:ff:00:01"
 MGMT = "198.18.0.2"  # the guest's address on a NIC that is in no group
+# The other end of it, for ip(8) in a network namespace with nothing in it yet.
+MANAGEMENT = """
+sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+ip link set lo up
+ip tuntap add t-mgmt mode tap
+ip addr add 198.18.0.1/24 dev t-mgmt
+ip link set t-mgmt up
+"""
 INIT = """\
 #!/bin/busybox sh
 /bin/busybox mount -t devtmpfs none /dev

@@ -16,8 +16,6 @@ from .kernel import Kernel
 from .nlparse import RouteEvent
 from .runtime import Runtime
 
-_KEPT = (3, 4)  # RTPROT_BOOT, RTPROT_STATIC
-
 
 class ForeignRoutes:
     """``remember`` while all is well, ``restore`` after addresses have left."""
@@ -52,7 +50,7 @@ class ForeignRoutes:
         self.kernel.writes += len(lost)
 
     def _dump(self) -> List[RouteEvent]:
-        routes = (r for protocol in _KEPT for r in self.kernel.requests.dump_routes(protocol))
+        routes = (r for protocol in nl.BY_HAND for r in self.kernel.requests.dump_routes(protocol))
         return [r for r in routes if r.family == 4 and r.kind == nl.UNICAST and r.ifindex and not r.nhid]
 
 

@@ -189,9 +189,8 @@ class Membership:
         if failures:
             self._refused[nic.name] = wanted
             self._fails([] if tried else failures)
-        else:
-            if tried:
-                self.log("info", f"{nic.name} has taken its MTU of {wanted} at last")
+        elif tried:
+            self.log("info", f"{nic.name} has taken its MTU of {wanted} at last")
         return self.kernel.writes > writes
 
     def _fails(self, failures: List[str]) -> None:

@@ -16,6 +16,7 @@ import struct
 from typing import List, Optional, Sequence
 
 PROTO = 199  # marks our addresses, routes and nexthops
+BY_HAND = (3, 4)  # RTPROT_BOOT, RTPROT_STATIC: routes by an administrator's hand
 HAND_MADE = (1, 3, 4, 9, 16)  # RTPROT_REDIRECT, _BOOT, _STATIC, _RA, _DHCP: few, unlike those of routing daemons
 NH_BASE = 0x6E000000  # our nexthop ids: NH_BASE..NH_BASE | ~NH_MASK
 NH_MASK = 0xFF000000

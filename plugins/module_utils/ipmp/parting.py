@@ -14,7 +14,7 @@ from .usage import DAEMONS
 
 # Whose routes may be the way when ours are gone: the kernel's, a person's, router advertisements', routing daemons',
 # who may have the most, last.
-_OTHERS = (2, 3, 4, 9, *DAEMONS)
+_OTHERS = (2, *nl.BY_HAND, 9, *DAEMONS)
 _WAY_OUT = "connect over an interface outside all groups, or say force to lose it"
 
 

@@ -28,7 +28,6 @@ Snapshot = Dict[str, Part]
 
 _BY_KERNEL = 2  # RTPROT_KERNEL
 _BY_HAND = 0  # IFAPROT_UNSPEC: an address that neither the kernel nor a router's advertisement made
-_STATIC = (3, 4)  # RTPROT_BOOT, RTPROT_STATIC: routes by an administrator's hand
 _PERMANENT = 0x80  # NUD_PERMANENT
 _FLAGS = {0x1: "up", 0x80: "noarp", 0x100: "promisc", 0x200: "allmulti"}
 _KINDS = {1: "", 2: "local ", 3: "broadcast ", 4: "anycast ", 5: "multicast ", 6: "blackhole ", 7: "unreachable "}
@@ -189,7 +188,7 @@ def static_routes(before: Snapshot, name: str) -> List[Dict[str, Any]]:
     return [
         route
         for route in before["routes"].values()
-        if route["dev"] == name and not route["nhid"] and route["proto"] in _STATIC and route["kind"] == nl.UNICAST
+        if route["dev"] == name and not route["nhid"] and route["proto"] in nl.BY_HAND and route["kind"] == nl.UNICAST
     ]
 
 

@@ -18,7 +18,6 @@ from .daemon import Daemon
 from .nlparse import RouteEvent
 from .runtime import Nic
 
-_STATIC = (3, 4)  # RTPROT_BOOT, RTPROT_STATIC: a person's, so they are moved
 _ITS_OWN = (1, 2, 9, nl.PROTO)  # RTPROT_REDIRECT, _KERNEL, _RA, and ours: they come and go with the NIC
 DAEMONS = {
     8: "gated",
@@ -65,7 +64,7 @@ class Usage:
         static: List[str] = []
         pinned: List[str] = []
         for route in self._through(nic):
-            if route.protocol in _STATIC:
+            if route.protocol in nl.BY_HAND:  # a person's, so they are moved
                 if nic.group:
                     static.append(route.dst)
                 else:
@@ -110,12 +109,12 @@ class Usage:
         nic = self.daemon.runtime.nics.get(name)
         up = {link.ifindex for link in self.daemon.kernel.links.values() if link.up and link.carrier is not False}
         up -= {link.ifindex for n, link in self.daemon.kernel.links.items() if n in names}
-        for protocol in (nl.PROTO, 2, 9, 16, *_STATIC):
+        for protocol in (nl.PROTO, 2, 9, 16, *nl.BY_HAND):
             for route in self.daemon.requests.dump_routes(protocol):
                 if route.kind != nl.UNICAST or address not in ipaddress.ip_network(route.dst):
                     continue
                 stays = route.ifindex in up
-                follows = protocol in _STATIC and nic is not None and route.ifindex == nic.ifindex and moved(nic)
+                follows = protocol in nl.BY_HAND and nic is not None and route.ifindex == nic.ifindex and moved(nic)
                 if stays or follows:
                     return None
         return name
