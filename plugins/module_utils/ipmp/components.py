@@ -79,8 +79,10 @@ def seen(card: Mapping[str, Any], links: Mapping[str, LinkEvent]) -> str:
     here = {name: links[name].ifindex for name in card["interfaces"] if name in links}
     if len(here) < len(card["interfaces"]):
         return "gone"
-    before = card.get("ifindexes", {})
-    return "there" if any(before.get(name, index) == index for name, index in here.items()) else "back"
+    if "ifindexes" not in card:  # the record of a daemon that kept no numbers
+        return "there"
+    before = card["ifindexes"]  # without those that were not here when it was detached
+    return "there" if any(before.get(name) == index for name, index in here.items()) else "back"
 
 
 class Sysfs:
