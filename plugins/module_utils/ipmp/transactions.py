@@ -50,6 +50,7 @@ class Transaction:
     hosting: Dict[str, Optional[str]] = field(default_factory=dict)
     failed: Dict[str, bool] = field(default_factory=dict)
     offline: List[str] = field(default_factory=list)  # NICs of it that if_mpadm had taken offline
+    dark: List[str] = field(default_factory=list)  # groups in which nobody else worked when it began
     held_back: List[str] = field(default_factory=list)  # NICs of the host that were spares under FAILBACK=no
     snapshot: Dict[str, Any] = field(default_factory=dict)
     previous: Dict[str, Optional[str]] = field(default_factory=dict)
@@ -187,7 +188,14 @@ class Transactions:
                 return None
             reason = f": it was rolled back ({past['reason']})" if past else ""
             raise Denial("state", f"transaction {name} is not open{reason}", "no-transaction")
-        return self.named(name, kind)
+        transaction = self.named(name, kind)
+        if kind == "detach" and transaction.state != "committed":
+            raise Denial(
+                "state",
+                f"the detach of {transaction.component} is still under way ({transaction.state}), so there is nothing "
+                "to confirm yet: whoever takes it out commits it first",
+            )
+        return transaction
 
     def _end_query(self, args: Args, reply: Reply) -> None:
         """What confirming or rolling back would do: ``kind`` of the transaction, ``end``, ``transaction`` or null."""
@@ -217,8 +225,13 @@ class Transactions:
         reply.ok({"deadline": left})
 
     def _rollback(self, args: Args, reply: Reply, kind: str) -> None:
-        if self._to_roll_back(args.get("transaction"), kind) is None:
-            reply.ok({"changed": False, "rolled_back": False, "moves": [], "differences": []})
+        wanted = args.get("transaction")
+        if self._to_roll_back(wanted, kind) is None:
+            past = next((t for t in self.history if t["transaction"] == wanted and t["kind"] == kind), None)
+            undone = past is not None and past["state"] == "rolled_back"
+            reply.ok(
+                {"changed": False, "rolled_back": undone, "moves": [], "differences": [], "messages": _ended(past)}
+            )
             return
         self.undo(str(args.get("reason") or "asked for"), lambda answer: self._undone(reply, answer))
 
@@ -411,3 +424,13 @@ class Transactions:
         ]
         waits = self.undoing.longest()
         reply.ok({"open": self.shown(), "records": records, "history": self.history, "wait_timeout": waits})
+
+
+def _ended(past: Optional[Dict[str, Any]]) -> List[str]:
+    """How a transaction has ended that is not open any more, as far as that is known."""
+    if past is None:
+        return []
+    if past["state"] == "rolled_back":
+        return [f"it was rolled back before: {past['reason']}"]
+    why = f" ({past['reason']})" if past["reason"] else ""
+    return [f"it is confirmed, so {past['component']} stays detached{why}"]
