@@ -162,6 +162,15 @@ class Sysfs:
         """Where its card is: its PCI function, or its device on another bus; "" where it has none."""
         return self._function_of(nic) or os.path.basename(self._devices.get(nic, ""))
 
+    def newcomers(self, card: Mapping[str, Any], newest: int) -> Tuple[str, ...]:
+        """NICs without a file that have come since the number newest was given: one may be a new card for that one.
+
+        Only those that have a device as it had; of a card that nobody has seen, those that have one.
+        """
+        real = bool(card["functions"] or card["drivers"] or not card["ifindexes"])
+        others = {n: k for n, k in self.links.items() if k.ifindex > newest and n not in self._ours and not k.loopback}
+        return tuple(sorted(n for n, k in others.items() if k.kind not in STACKED and (n in self._devices) == real))
+
     # -- names
 
     def _nic(self, name: str) -> Optional[str]:

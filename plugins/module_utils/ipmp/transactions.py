@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 from . import loop as loops
 from .absences import Absences
 from .arguments import Args, Denial, number, text, texts
-from .components import seen
+from .components import Sysfs, seen
 from .consumers import Consumers, Taken
 from .control import Reply
 from .daemon import Daemon
@@ -47,6 +47,7 @@ class Transaction:
     time: float = 0.0
     moves: List[Dict[str, Optional[str]]] = field(default_factory=list)
     lost: List[str] = field(default_factory=list)
+    newest: int = 0  # the highest number of an interface when it began
     hosting: Dict[str, Optional[str]] = field(default_factory=dict)
     failed: Dict[str, bool] = field(default_factory=dict)
     offline: List[str] = field(default_factory=list)  # NICs of it that if_mpadm had taken offline
@@ -380,6 +381,7 @@ class Transactions:
             "moves": transaction.moves,
             "lost": transaction.lost,
             "time": transaction.time,
+            "newest": transaction.newest,
             "card": transaction.card,
             "routes": [*transaction.routes, *before],
         }
@@ -412,11 +414,34 @@ class Transactions:
             raise Denial("state", f"transaction {name} is being rolled back: {self.open.reason}", "no-transaction")
         return self.open
 
+    def hints(self, interfaces: List[str]) -> List[str]:
+        """What may have come in the stead of these, as far as they are out."""
+        try:
+            records = self.within(interfaces)
+        except JournalError:  # said by who reads them first
+            records = []
+        records += [record for name, record in self.absences.records.items() if name in interfaces]
+        return [hint for hint in map(self._hint, records) if hint]
+
+    def _hint(self, record: Dict[str, Any]) -> str:
+        """A card that comes under another name is never the one that is waited for: a sentence if that may be so."""
+        links, newest = self.daemon.kernel.links, record.get("newest")
+        missing = ", ".join(name for name in record["interfaces"] if name not in links)
+        found = Sysfs(links, ours=self.runtime.nics).newcomers(record["card"], newest) if missing and newest else ()
+        if not found:
+            return ""
+        came = ", ".join(f"{name} ({links[name].permanent_mac or links[name].mac})" for name in found)
+        return (
+            f"{came} came meanwhile, and no hostname file names it: if that is the new card, have udev name it "
+            f"{missing} (a .link file, see systemd.link(5)), or name it in the group instead of {missing}"
+        )
+
     def _list(self, _args: Args, reply: Reply) -> None:
         links = self.daemon.kernel.links
         records = [
             {
                 **record,
+                "hint": self._hint(record),
                 "seen": seen(record.get("card", record), links),
                 "now": {n: links[n].permanent_mac or links[n].mac for n in record["interfaces"] if n in links},
             }

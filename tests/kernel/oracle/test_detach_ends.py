@@ -177,3 +177,60 @@ def test_one_that_cannot_be_compared_ends_all_the_same(bed: Bed) -> None:
         bed.stop(signal.SIGKILL)
     finally:
         bed.host.run("cd /usr/local/lib/ipmp && rm -r pyroute2 && mv kept pyroute2")
+
+
+def test_a_card_that_comes_under_another_name_is_no_return_and_that_is_said(bed: Bed) -> None:
+    bed.start(PAIR)
+    assert bed.run("cfgadm", "-c", "unconfigure", "eth1").returncode == 0
+    nic = bed.nic("eth1")
+    nic.take_out()
+    eventually(lambda: record(bed)["seen"] == "gone", "it is gone")
+    assert record(bed)["hint"] == ""
+    nic.put_back("02:00:00:00:aa:05")
+    bed.host.ip("link set eth1 name other1")
+    eventually(lambda: record(bed)["hint"], "the other is seen")
+    assert record(bed)["seen"] == "gone"
+    assert record(bed)["hint"] == (
+        "other1 (02:00:00:00:aa:05) came meanwhile, and no hostname file names it: if that is the new card, have udev "
+        "name it eth1 (a .link file, see systemd.link(5)), or name it in the group instead of eth1"
+    )
+    with pytest.raises(DaemonError, match=r"it is configured when it appears; other1 \(02.*have udev name it eth1"):
+        bed.call("attach", component="eth1", wait_timeout=1)
+    bed.host.ip("link set other1 name eth1")
+    assert bed.call("attach", component="eth1")["moves"] == [{"address": A1, "from": "eth2", "to": "eth1"}]
+    assert bed.call("transactions")["records"] == []
+
+
+def record(bed: Bed) -> Dict[str, Any]:
+    (found,) = bed.call("transactions")["records"]
+    return dict(found)
+
+
+def test_the_group_may_take_the_new_name_instead(bed: Bed) -> None:
+    """As docs/operations.md has it: then an attach of the old name has its record forgotten."""
+    bed.start(PAIR)
+    assert bed.run("cfgadm", "-c", "unconfigure", "eth1").returncode == 0
+    bed.host.ip("link set eth1 name other1")
+    try:
+        eventually(lambda: record(bed)["seen"] == "gone", "it is gone")
+        bed.write({"hostname.eth1": None, "hostname.other1": PAIR["hostname.eth1"]})
+        bed.call("apply")
+        eventually(bed.on(other1=A1, eth2=B1), bed.hosting)
+        done = bed.run("cfgadm", "-c", "configure", "eth1")
+        assert (done.returncode, done.stdout) == (0, "no hostname file names eth1; it is left alone\n")
+        assert bed.call("transactions")["records"] == []
+        assert bed.on(other1=A1, eth2=B1)()
+    finally:
+        bed.stop(release=True)
+        bed.host.ip("link set other1 down name eth1")
+
+
+def test_another_name_of_what_is_out_is_known(bed: Bed) -> None:
+    bed.start(PAIR)
+    bed.host.run("ip link property add dev eth1 altname port-one")
+    with Cards(bed, {f"{CARD}.0": ["eth1"]}):
+        assert bed.run("cfgadm", "-o", "hardware=pci", "-c", "unconfigure", "port-one").returncode == 0
+        assert not bed.nic("eth1").present
+        done = bed.run("cfgadm", "-c", "configure", "port-one")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert bed.hosting() == {A1: "eth1", B1: "eth2"}
