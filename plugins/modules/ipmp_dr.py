@@ -153,7 +153,7 @@ reason:
 rolled_back:
   description:
     - Whether the host is back as it was before the transaction.
-    - V(false) with a failure says that it is not, or not yet; RV(msg) says why.
+    - V(false) with a failure says that it is not, or not yet; the message says why.
   returned: when a transaction was undone
   type: bool
 hardware:
