@@ -40,7 +40,7 @@ options:
   wait_timeout:
     description:
       - Seconds to wait. When they are over the module fails with RV(reason=timeout).
-      - A card that has come under another name is not back; the message says then which one may be meant, and what to do.
+      - A card that has come under another name is not back; the message says then which may be meant, and what to do.
     type: int
     default: 60
 """
