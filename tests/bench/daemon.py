@@ -72,7 +72,7 @@ def rss(probing: bool, run: Run) -> Figures:
         bed = stack.enter_context(Bed(nics=MEMBERS))
         made = _others(stack)
         others: Dict[str, List[float]] = {peer.name: [] for peer in made}
-        for _ in range(run.rounds(4)):
+        for _ in range(run.rounds(20)):
             bed.start(files, groups=groups)
             pid = pid_of(bed)
             quiet(pid)

@@ -128,7 +128,7 @@ def _measured(family: int, nics: int, run: Run) -> Tuple[List[Measured], Dict[st
         if compared:
             peer = stack.enter_context(closing(Keepalived(ADVERT, [PEER_ADDRESS[family]])))
         for _ in range(run.rounds(BLOCKS)):
-            ours.append(planned(stage, run.rounds(ROUNDS if compared else ROUNDS // 3)))
+            ours.append(planned(stage, run.rounds(ROUNDS)))
             if compared:
                 for name, counts in handed_over(peer, RATE, run.rounds(PEER_ROUNDS)).items():
                     others.setdefault(name, []).extend(counts)

@@ -22,6 +22,7 @@ from ipmp.prober import Prober
 from ipmp.probing import Finding, Instance, Orders, ProbeSource, Router, Seen, Verdict, Watched, WatchedGroup
 
 pytestmark = pytest.mark.kernel
+ENOUGH = 8  # false answers: on a busy machine some are on their way when the NIC has failed
 
 
 class Subject:
@@ -236,7 +237,16 @@ def test_a_forger_on_the_link_keeps_no_dead_nic_alive(
     before, strange = subject.acked(), subject.unknown()
     heard = witness(nics[0])
     eyes["m0"].frames()
-    assert eventually(lambda: answered(eyes["m0"], forge) and subject.verdicts(), 20) == [("nic-failed", "m0")]
+    forged = 0
+
+    def go_on() -> bool:
+        nonlocal forged
+        for request in eyes["m0"].requests():
+            eyes["m0"].send(forge(request))
+            forged += 1
+        return forged >= ENOUGH
+
+    assert eventually(lambda: go_on() and subject.verdicts(), 20) == [("nic-failed", "m0")]
     assert subject.acked() == before
     assert (subject.unknown() >= strange + 3) == counted
     assert len(packets(heard)) >= 4, "the kernel did take the forgeries"
@@ -306,11 +316,15 @@ def test_an_answer_that_comes_in_through_another_nic_is_not_heard(
     ignore_pings(link)
     time.sleep(0.1)
     before, heard, other = subject.acked(), witness(nics[1]), host.mac("m1")
+    strayed = 0
 
     def astray() -> bool:
+        nonlocal strayed
         for request in eyes["m0"].requests():
             eyes["m1"].send(answer_to(request, mac=other))
-        return answered(eyes["m1"], answer_to)  # m1 itself works
+            strayed += 1
+        answered(eyes["m1"], answer_to)  # m1 itself works
+        return strayed >= ENOUGH
 
     assert eventually(lambda: astray() and subject.verdicts(), 20) == [("nic-failed", "m0")]
     assert subject.acked() == before
