@@ -25,7 +25,7 @@ interfaces:
       type: bool
       default: false
     mtu:
-      description: MTU in bytes. Left alone when not given.
+      description: MTU in bytes, with IPv6 at least 1280. Left alone when not given.
       type: int
     data_addresses:
       description: Addresses in CIDR notation that move to another member while this one has failed.

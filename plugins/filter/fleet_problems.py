@@ -77,7 +77,7 @@ def fleet_problems(
     if look and not problems:
         for host in hosts:
             found = hostvars.plain(every[host].get(look) or {})
-            problems += fleet_hosts.judge(host, inventory[host].groups, found)
+            problems += fleet_hosts.judge(host, fleet.converted(inventory[host].groups), found)
             if unreachable == "stop" and not fleet_hosts.reached(found):
                 problems.append(fleet.Problem(host, "", "connection", "failed: see what Ansible said above"))
     return [problem._asdict() for problem in sorted(problems)]

@@ -46,17 +46,34 @@ _value:
 from typing import Any, Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.netpath.ipmp.plugins.module_utils import wanted
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.netpath.ipmp.plugins.module_utils import group_spec, wanted
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import hostname, model
+from ansible_collections.netpath.ipmp.plugins.plugin_utils import options
+
+_SPEC = ArgumentSpecValidator(group_spec.INTERFACE)
 
 
 def hostname_lines(interface: Mapping[str, Any], group: str, family: int = 4) -> str:
     """The text, or an empty one."""
+    if str(family) not in ("4", "6"):
+        raise AnsibleFilterError(f"hostname_lines: 'family' is {family}; say 4 or 6")
     try:
-        described, extra = wanted.member(group, interface)
+        described, extra = wanted.member(str(group), _converted(interface))
     except model.ConfigError as error:
         raise AnsibleFilterError(f"hostname_lines: {error}")
     return hostname.render(described, extra).get(int(family), "")
+
+
+def _converted(interface: Any) -> Mapping[str, Any]:
+    """As the modules convert their options: 'no', and what a template makes of false, is no true value there."""
+    if not isinstance(interface, Mapping):
+        raise model.ConfigError(f"'{interface}' is no interface; give a dictionary with its name")
+    given = {str(key): value for key, value in interface.items() if value is not None}
+    values, sentences = options.checked(_SPEC, given)
+    if sentences:
+        raise model.ConfigError(f"{given.get('name', 'interface')}: {sentences[0]}")
+    return values
 
 
 class FilterModule:

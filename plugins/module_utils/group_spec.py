@@ -1,11 +1,20 @@
 # Copyright (c) 2026 the netpath.ipmp contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GROUP and DEFAULTS as argument specs: one entry of ``groups``, or the options of ipmp_group; and ``defaults``."""
+"""GROUP, INTERFACE and DEFAULTS as argument specs: an entry of ``groups`` and of its ``interfaces``; ``defaults``."""
 
 from __future__ import annotations
 
 _ADDRESSES = {"type": "list", "elements": "str", "default": []}
+
+INTERFACE = {
+    "name": {"type": "str", "required": True},
+    "standby": {"type": "bool", "default": False},
+    "mtu": {"type": "int"},
+    "data_addresses": _ADDRESSES,
+    "test_addresses": _ADDRESSES,
+    "extra": {"type": "list", "elements": "str", "default": []},
+}
 
 GROUP = {
     "name": {"type": "str", "required": True},
@@ -13,14 +22,7 @@ GROUP = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {
-            "name": {"type": "str", "required": True},
-            "standby": {"type": "bool", "default": False},
-            "mtu": {"type": "int"},
-            "data_addresses": _ADDRESSES,
-            "test_addresses": _ADDRESSES,
-            "extra": {"type": "list", "elements": "str", "default": []},
-        },
+        "options": INTERFACE,
     },
     "gateways": _ADDRESSES,
     "routes": {

@@ -16,13 +16,14 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 from .ipmp import files, groupsconf, hostname, hostname_edit
 from .ipmp.hostname_words import (
     address_problem,
+    decimal,
     default_broadcast,
     file_name,
     group_name_problem,
     legal_interface,
     path_of,
 )
-from .ipmp.model import Address, ConfigError, Group, Interface
+from .ipmp.model import MIN_MTU6, Address, ConfigError, Group, Interface
 
 Texts = Mapping[str, Optional[str]]
 Changes = Dict[str, Optional[str]]
@@ -143,8 +144,7 @@ def without_address(before: Texts, name: str, address: str) -> Changes:
 def member(group: str, entry: Mapping[str, Any]) -> tuple[Interface, List[str]]:
     """(the interface, its further words) of one entry of a GROUP's ``interfaces``; keys may be missing."""
     name = entry["name"]
-    if not legal_interface(name):
-        raise ConfigError(f"interfaces: no interface can have the name '{name}'; use 1 to 15 characters")
+    _legal(name, "interfaces: ")
     mtu = entry.get("mtu")
     if mtu is not None and not MIN_MTU <= mtu <= MAX_MTU:
         raise ConfigError(f"mtu of {name}: {mtu} is no number of bytes from {MIN_MTU} to {MAX_MTU}")
@@ -182,6 +182,8 @@ def _with(interface: Interface, addresses: Sequence[Address]) -> Interface:
 
 def _with_families(interface: Interface) -> Interface:
     inet6 = interface.inet6 or interface.link_local_test or any(a.family == 6 for a in interface.addresses)
+    if inet6 and interface.mtu and interface.mtu < MIN_MTU6:
+        raise ConfigError(f"mtu of {interface.name}: {interface.mtu} is too little for IPv6, which needs {MIN_MTU6}")
     return replace(interface, inet=True, inet6=inet6)
 
 
@@ -189,7 +191,7 @@ def _address(name: str, cidr: str, *, test: bool) -> Address:
     key = "test_addresses" if test else "data_addresses"
     ip, slash, length = str(cidr).partition("/")
     try:
-        if not slash or not length.isdigit():
+        if not slash or not decimal(length) or "%" in ip:
             raise ValueError
         parsed = ipaddress.ip_interface(f"{ip}/{length}")
     except ValueError:
@@ -210,9 +212,13 @@ def _group_name(name: str) -> str:
     return name
 
 
-def _legal(name: str) -> None:
+def _legal(name: str, key: str = "") -> None:
     if not legal_interface(name):
-        raise ConfigError(f"no interface can have the name '{name}'; use 1 to 15 characters")
+        signs = "1 to 15 characters, no blank, '/' or ':' among them"
+        raise ConfigError(f"{key}no interface can have the name '{name}'; use {signs}")
+    if file_name(path_of(name, 4)) is None:
+        problem = f"{path_of(name, 4)} would be taken for a copy and not be read"
+        raise ConfigError(f"{key}{problem}; give the interface another name than '{name}'")
 
 
 def _present(before: Texts, name: str) -> Interface:

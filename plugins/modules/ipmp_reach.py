@@ -179,7 +179,7 @@ def wrong(params: dict) -> str:
     for port in params["ports"]:
         if not 0 < port < 65536:
             return f"ports: {port} is no TCP port; give numbers from 1 to 65535"
-    for name, least in (("wait_timeout", 0), ("interval", 1), ("watch_timeout", 1)):
+    for name, least in (("wait_timeout", 1), ("interval", 1), ("watch_timeout", 1)):
         if params[name] < least:
             return f"{name} is {params[name]}; give a number from {least} on"
     if params["watch"] is not None and params["state"] == "watched":

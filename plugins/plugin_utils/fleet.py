@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ..module_utils import group_spec, wanted
 from ..module_utils.ipmp import files, groupsconf
 from ..module_utils.ipmp.model import ConfigError, Interface, IPNetwork
+from . import options
 
 _SPEC = ArgumentSpecValidator(
     {
@@ -74,14 +75,22 @@ def _checked(host: str, data: Data) -> Tuple[Members, List[Problem]]:
         return [], [Problem(host, "", "ipmp_groups", f"cannot be read: {data.unreadable}")]
     if data.groups is None:
         return [], [Problem(host, "", "ipmp_groups", "is missing: say which groups this host has, or leave it out")]
+    if not isinstance(data.defaults, (Mapping, str, type(None))):
+        return [], [Problem(host, "", "ipmp_defaults", f"is {data.defaults!r}: give a dictionary")]
     given = {"ipmp_groups": data.groups, **({} if data.defaults is None else {"ipmp_defaults": data.defaults})}
-    result = _SPEC.validate(given)
-    if result.error_messages:
-        return [], [Problem(host, "", "ipmp_groups", message) for message in result.error_messages]
-    groups = result.validated_parameters["ipmp_groups"]
+    values, sentences = options.checked(_SPEC, given)
+    if sentences:
+        return [], [Problem(host, "", "ipmp_groups", sentence) for sentence in sentences]
+    groups = values["ipmp_groups"]
     members, problems = _members(host, groups)
     problems += [*_double_names(host, groups), *_shared_prefixes(host, members), *_own_gateways(host, groups, members)]
-    return members, problems or _whole(host, groups, result.validated_parameters["ipmp_defaults"])
+    return members, problems or _whole(host, groups, values["ipmp_defaults"])
+
+
+def converted(groups: Any) -> List[Dict[str, Any]]:
+    """Groups that compare() has found to be right, with values of the types that the modules get."""
+    found: List[Dict[str, Any]] = options.checked(_SPEC, {"ipmp_groups": groups})[0]["ipmp_groups"]
+    return found
 
 
 def _members(host: str, groups: Sequence[Mapping[str, Any]]) -> Tuple[Members, List[Problem]]:

@@ -16,7 +16,7 @@ from .fleet import Problem
 
 OLDEST_PYTHON, OLDEST_KERNEL, OLDEST_CORE = (3, 9), "5.14", (2, 16)
 Returned = Mapping[str, Any]  # by a module; empty where it has not run
-Groups = Sequence[Mapping[str, Any]]  # as written in the inventory, and known to be right
+Groups = Sequence[Mapping[str, Any]]  # of the inventory, known to be right and converted as for a module
 
 
 def controller(core: str) -> List[Problem]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping
 
+from jinja2 import Undefined
+
 from .fleet import Data
 
 
@@ -16,6 +18,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(value[key]) for key in value}
     if isinstance(value, (list, tuple)):
         return [plain(element) for element in value]
+    if isinstance(value, Undefined):
+        str(value)  # raises with the sentence that says what is undefined
     return value
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -31,14 +32,14 @@ MODULES = {f"ipmp_{word}" for word in ["config", "daemon", "group", "interface",
 BIN = Path(sys.executable).parent
 
 
-def ansible(home: Path, command: str, *arguments: str) -> str:
-    """Run one of ansible's programs away from the checkout and from the user's configuration."""
+def ansible(home: Path, command: str, *arguments: str, code: int = 0) -> str:
+    """What one of ansible's programs prints, away from the checkout and from the user's configuration."""
     env: Dict[str, str] = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     env.update(ANSIBLE_HOME=str(home / "ansible"), ANSIBLE_COLLECTIONS_PATH=str(home / "collections"))
     run = subprocess.run(
         [str(BIN / command), *arguments], cwd=home, env=env, capture_output=True, text=True, check=False
     )
-    assert run.returncode == 0, f"{command} {' '.join(arguments)}:\n{run.stdout}{run.stderr}"
+    assert run.returncode == code, f"{command} {' '.join(arguments)}:\n{run.stdout}{run.stderr}"
     return run.stdout
 
 
@@ -115,6 +116,64 @@ def test_installed_collection_lists_every_module_role_and_playbook(installed: Pa
     assert {name.rsplit(".", 1)[1] for name in roles} == {"mpathd", "hostname_files"}
     for playbook in ("setup", "dr_check", "dr_detach", "dr_reattach", "migrate"):
         ansible(installed, "ansible-playbook", "--syntax-check", "-i", "localhost,", f"netpath.ipmp.{playbook}")
+
+
+def inventory(home: Path, text: str) -> str:
+    (home / "inventory.yml").write_text(text)
+    return str(home / "inventory.yml")
+
+
+@pytest.mark.parametrize("written", ["old/db1", "./old (1)/db1/", "{home}//old/db1"])
+def test_folders_given_to_migrate_are_those_of_the_person_who_names_them(installed: Path, written: str) -> None:
+    etc = installed / written.format(home=".") / "etc"
+    etc.mkdir(parents=True, exist_ok=True)
+    (etc / "hostname.eth1").write_text("192.0.2.11/24 group prod up\n")
+    (installed / "host_vars").mkdir(exist_ok=True)
+    extra = {"ipmp_migrate_from": written.format(home=installed), "ipmp_migrate_to": "host_vars"}
+    hosts = inventory(installed, "ipmp: {hosts: {db1: }}")
+    ansible(installed, "ansible-playbook", "-i", hosts, "netpath.ipmp.migrate", "-e", json.dumps(extra))
+    (group,) = yaml.safe_load((installed / "host_vars" / "db1.yml").read_text())["ipmp_groups"]
+    assert group["interfaces"] == [{"name": "eth1", "data_addresses": ["192.0.2.11/24"]}]
+    (installed / "host_vars" / "db1.yml").unlink()
+
+
+def test_a_folder_without_files_is_no_host_without_groups(installed: Path) -> None:
+    hosts = inventory(installed, "ipmp: {hosts: {db1: }}")
+    extra = ["-e", "ipmp_migrate_from=nowhere"]
+    text = ansible(installed, "ansible-playbook", "-i", hosts, "netpath.ipmp.migrate", *extra, code=2)
+    assert f"No file that can be migrated is below {installed / 'nowhere'}/etc" in text
+
+
+def test_every_name_of_the_ssh_connection_has_its_port_verified(installed: Path) -> None:
+    ports = {"ssh": [22], "ansible.builtin.ssh": [22], "smart": [22], "ansible.builtin.paramiko_ssh": [22], "local": []}
+    hosts = {
+        f"h{number}": {"ansible_connection": name, "expected": expected}
+        for number, (name, expected) in enumerate(ports.items())
+    }
+    (task,) = yaml.safe_load("[{name: See, ansible.builtin.assert: {that: dr_ports == expected}}]")
+    known = str(installed / "collections/ansible_collections/netpath/ipmp/playbooks/vars/dr.yml")
+    play = {"name": "See", "hosts": "all", "gather_facts": False, "vars_files": [known], "tasks": [task]}
+    (installed / "play.yml").write_text(yaml.safe_dump([play]))
+    named = inventory(installed, yaml.safe_dump({"all": {"hosts": hosts}}))
+    ansible(installed, "ansible-playbook", "-i", named, str(installed / "play.yml"))
+
+
+NOBODY = "ipmp: {hosts: {db1: {ansible_host: 127.0.0.1, ansible_port: 1, ansible_connection: ssh}}}"
+
+
+@pytest.mark.parametrize("playbook", ["dr_check", "remove"])
+def test_a_host_that_cannot_be_reached_is_called_unreachable(installed: Path, playbook: str) -> None:
+    hosts = inventory(installed, NOBODY)
+    extra = ["-e", "ipmp_component=eth1"]
+    text = ansible(installed, "ansible-playbook", "-i", hosts, f"netpath.ipmp.{playbook}", *extra, code=2)
+    assert re.search(r"^db1 +(eth1 +)?unreachable ", text, re.MULTILINE), text
+
+
+def test_a_time_for_the_replacement_that_is_none_is_refused_before_the_detach(installed: Path) -> None:
+    hosts = inventory(installed, NOBODY)
+    extra = ["-e", "ipmp_component=eth1", "-e", "ipmp_replace_timeout=1h"]
+    text = ansible(installed, "ansible-playbook", "-i", hosts, "netpath.ipmp.dr_replace", *extra, code=2)
+    assert "ipmp_replace_timeout a number of seconds above 0" in text
 
 
 def test_action_group_names_every_module() -> None:

@@ -70,6 +70,9 @@ def test_every_option_is_read():
         ("[a]\nroutes = ::/0 via 192.0.2.1\n", 2, "::/0 cannot go via 192.0.2.1; both must be IPv4 or both IPv6"),
         ("[a]\nfailure_detection_time = 10s\n", 2, "failure_detection_time is '10s'; give whole milliseconds"),
         ("[a]\nfailure_detection_time = 19\n", 2, "failure_detection_time is 19 ms; the least is 20 ms"),
+        ("[a]\nfailure_detection_time = ²\n", 2, "failure_detection_time is '²'; give whole milliseconds"),
+        (f"[a]\nfailure_detection_time = {'9' * 5000}\n", 2, "failure_detection_time is '99"),
+        ("[a]\nroutes = 2001:db8::%e/64 via fe80::1\n", 2, "write the network without '%' and scope"),
     ],
 )
 def test_a_wrong_line_is_named(text, line, sentence):
@@ -144,6 +147,7 @@ def test_an_edit_reaches_its_group_and_no_other(earlier, wanted):
         ("FAILURE_DETECTION_TIME=2000ms\n", 2000, None),
         ("FAILURE_DETECTION_TIME = 2000\n", 10000, None),  # CFG-1: no blanks around '='
         ("FAILURE_DETECTION_TIME=abc\n", 10000, "Invalid failure detection time abc, assuming default 10000"),
+        (f"FAILURE_DETECTION_TIME={'9' * 5000}\n", 999_999_999, None),
         ("FAILURE_DETECTION_TIME=-1\n", 10000, "Invalid failure detection time -1, assuming default 10000"),
         ("FAILURE_DETECTION_TIME=0\n", 10000, "Invalid failure detection time 0, assuming default 10000"),
         ("FAILURE_DETECTION_TIME=19\n", 20, "Too small failure detection time of 19, assuming minimum 20"),

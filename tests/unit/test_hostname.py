@@ -192,6 +192,10 @@ WRONG4 = [
     ("192.0.2.300/24", 1, 1, "'192.0.2.300' is not an IPv4 address"),
     ("192.0.2.1/33", 1, 1, "prefix length '33' of 192.0.2.1 is not a number from 1 to 32"),
     ("192.0.2.1/", 1, 1, "prefix length '' of 192.0.2.1"),
+    ("192.0.2.1/²", 1, 1, "prefix length '²' of 192.0.2.1 is not a number from 1 to 32"),
+    (f"192.0.2.1/{'9' * 5000}", 1, 1, "prefix length '99"),
+    ("mtu ²", 1, 5, "mtu '²' is not a number from 68 to 65535"),
+    (f"mtu {'9' * 5000}", 1, 5, "mtu '99"),
     ("2001:db8::1/64 up", 1, 1, "IPv6 addresses belong into /etc/hostname6.eth1"),
     ("inet6 up", 1, 1, "'inet6' belongs into /etc/hostname6.eth1"),
     ("192.0.2.0/24", 1, 1, "192.0.2.0/24 is the address of a whole network"),
@@ -279,6 +283,7 @@ def test_a_wrong_word_in_an_ipv6_file(text, line, column, sentence):
     [
         ("group a", "group b", "group of eth1 is 'b' here but 'a' in /etc/hostname.eth1; write the same in both"),
         ("group a standby", "-standby", "standby of eth1 is off here but on in /etc/hostname.eth1"),
+        ("mtu 1000", "group a", "mtu 1000 of eth1 is too little for IPv6, which needs 1280"),
         ("mtu 1500", "mtu 9000", "mtu of eth1 is '9000' here but '1500' in /etc/hostname.eth1"),
     ],
 )

@@ -23,9 +23,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .hostname_words import group_name_problem
+from .hostname_words import decimal, group_name_problem
 from .model import (
     DEFAULT_FAILURE_DETECTION_TIME,
+    MAX_FAILURE_DETECTION_TIME,
     MIN_FAILURE_DETECTION_TIME,
     ConfigError,
     Defaults,
@@ -38,6 +39,7 @@ GROUPS_CONF = "/etc/ipmp/groups.conf"
 MPATHD = "/etc/default/mpathd"
 SETTINGS = ("gateways", "routes", "targets", "failure_detection_time", "failback")
 _HEADER = "# Groups of netpath.ipmp; times in milliseconds. Reload ipmp.service after an edit.\n"
+_MOST_DIGITS = 20  # what is longer is more than anything that is asked here
 _YES = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
@@ -175,6 +177,8 @@ def _route(item: Any) -> Route:
     to = str(item["to"])
     if to == "default":
         to = "0.0.0.0/0" if family_of(via) == 4 else "::/0"
+    if "%" in to:
+        raise ConfigError(f"routes: '{to}': write the network without '%' and scope")
     try:
         network = ipaddress.ip_network(to)
     except ValueError:
@@ -190,11 +194,12 @@ def _route(item: Any) -> Route:
 
 
 def _detection_time(key: str, value: Any) -> int:
-    if isinstance(value, bool) or not re.match(r"\d+\Z", str(value)):
+    milliseconds = None if isinstance(value, bool) else decimal(str(value))
+    if milliseconds is None:
         raise ConfigError(f"{key} is '{value}'; give whole milliseconds, such as 10000")
-    if int(value) < MIN_FAILURE_DETECTION_TIME:
+    if milliseconds < MIN_FAILURE_DETECTION_TIME:
         raise ConfigError(f"{key} is {value} ms; the least is {MIN_FAILURE_DETECTION_TIME} ms")
-    return int(value)
+    return milliseconds
 
 
 def edit_groups(text: str, wanted: Group) -> str:
@@ -265,7 +270,8 @@ def parse_mpathd(text: str) -> Tuple[Defaults, Tuple[str, ...]]:
                     f"{MPATHD}: Too small failure detection time of {time}, "
                     f"assuming minimum {MIN_FAILURE_DETECTION_TIME}"
                 )
-            defaults = replace(defaults, failure_detection_time=max(milliseconds, MIN_FAILURE_DETECTION_TIME))
+            bounded = min(max(milliseconds, MIN_FAILURE_DETECTION_TIME), MAX_FAILURE_DETECTION_TIME)
+            defaults = replace(defaults, failure_detection_time=bounded)
     for key in ("FAILBACK", "TRACK_INTERFACES_ONLY_WITH_GROUPS"):
         value = said.get(key)
         if value is not None:
@@ -293,7 +299,7 @@ def _strtol(text: str) -> Optional[int]:
         return None
     digits = match.group(2)
     base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
-    return int(match.group(1) + digits, base)
+    return int(match.group(1) + digits[:_MOST_DIGITS], base)
 
 
 def edit_mpathd(text: str, wanted: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from .hostname_reader import FileMeaning, Reader, Resolve
 from .hostname_words import FLAGS, default_broadcast, file_name, logical_lines, path_of
-from .model import MAX_INTERFACE_NAME, Address, ConfigError, Interface
+from .model import MAX_INTERFACE_NAME, MIN_MTU6, Address, ConfigError, Interface
 
 HEADER = "# Managed by netpath.ipmp. The words are those of Solaris' hostname files; reload ipmp.service after an edit."
 
@@ -50,14 +50,20 @@ def combine(name: str, files: Iterable[FileMeaning]) -> Interface:
                 problem = f"address {address.ip} of {name} stands in {other} too; remove one of them"
                 raise ConfigError(problem, file=file.path, line=line, column=column)
             addresses[address.ip] = file
+    mtu = _agreed(name, "mtu", files)
+    inet6 = any(f.family == 6 for f in files)
+    if inet6 and mtu is not None and mtu < MIN_MTU6:
+        path = next(f.path for f in files if f.family == 6)
+        problem = f"mtu {mtu} of {name} is too little for IPv6, which needs {MIN_MTU6}; raise it, or remove this file"
+        raise ConfigError(problem, file=path)
     return Interface(
         name=name,
         group=_agreed(name, "group", files) or None,
         standby=bool(_agreed(name, "standby", files)),
-        mtu=_agreed(name, "mtu", files),
+        mtu=mtu,
         addresses=tuple(a for family in (4, 6) for f in files if f.family == family for a in f.addresses),
         inet=any(f.family == 4 for f in files),
-        inet6=any(f.family == 6 for f in files),
+        inet6=inet6,
         link_local_test=any(f.link_local_test for f in files),
     )
 

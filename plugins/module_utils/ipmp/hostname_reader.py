@@ -20,11 +20,12 @@ from .hostname_words import (
     FileName,
     Token,
     address_problem,
+    decimal,
     default_broadcast,
     group_name_problem,
     path_of,
 )
-from .model import Address, ConfigError
+from .model import MIN_MTU6, Address, ConfigError
 
 Resolve = Callable[[str, int], Optional[str]]  # (host name, 4 or 6) -> address, or None
 
@@ -179,11 +180,12 @@ class Reader:
         if ip.version != self.family:
             other = path_of(self.where.interface, 10 - self.family)
             raise self._error(token, f"{host} is not an {kind} address; IPv{ip.version} addresses belong into {other}")
-        if slash and not (length.isdigit() and 0 < int(length) <= bits):
+        prefixlen = decimal(length) if slash else None
+        if slash and (prefixlen is None or not 0 < prefixlen <= bits):
             raise self._error(token, f"prefix length '{length}' of {host} is not a number from 1 to {bits}")
-        if "%" in host:
-            raise self._error(token, f"{host}: write the address without '%' and scope")
-        return str(ip), int(length) if slash else None
+        if "%" in str(ip):
+            raise self._error(token, f"{ip}: write the address without '%' and scope")
+        return str(ip), prefixlen
 
     def _set(self, token: Token) -> None:
         ip, prefixlen = self._address(token)
@@ -252,10 +254,11 @@ class Reader:
         self.group = name
 
     def _mtu(self, token: Token) -> None:
-        least = 68 if self.family == 4 else 1280
-        if not token.word.isdigit() or not least <= int(token.word) <= 65535:
+        least = 68 if self.family == 4 else MIN_MTU6
+        mtu = decimal(token.word)
+        if mtu is None or not least <= mtu <= 65535:
             raise self._error(token, f"mtu '{token.word}' is not a number from {least} to 65535")
-        self.mtu = int(token.word)
+        self.mtu = mtu
 
     @staticmethod
     def _prefixlen(unit: _Unit) -> int:

@@ -127,6 +127,11 @@ def group_name_problem(name: str) -> Optional[str]:
     return None
 
 
+def decimal(text: str) -> Optional[int]:
+    """What decimal digits say; None for other text, and for more of them than any of our numbers has."""
+    return int(text) if re.match(r"[0-9]{1,9}\Z", text) else None
+
+
 def logical_lines(text: str) -> List[List[Token]]:
     """The words of each logical line: a trailing backslash joins lines, blank and ``#`` lines are skipped (HN-1)."""
     lines: List[List[Token]] = []

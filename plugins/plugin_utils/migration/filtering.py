@@ -20,6 +20,10 @@ def migrated(
 
     if not isinstance(texts, Mapping):
         raise AnsibleFilterError(f"{asked_by}: give a dictionary of texts by path")
+    if not isinstance(names or {}, Mapping) or not all(isinstance(name, str) for name in (names or {}).values()):
+        raise AnsibleFilterError(
+            f"{asked_by}: give new names as a dictionary, such as {{'hme0': 'eth1'}}, not {names!r}"
+        )
     try:
         return sources.migrate({str(path): str(text) for path, text in texts.items()}, names or {})
     except ConfigError as error:

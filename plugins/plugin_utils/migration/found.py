@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
 
+from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp.hostname_words import decimal
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp.model import ConfigError
 
 EVERYWHERE = ("default", "0.0.0.0/0", "::/0")
@@ -57,8 +58,7 @@ class Link:
 
     def set_mtu(self, value: Any) -> None:
         """Bytes; ``auto`` and 0 stand for leaving it alone."""
-        if str(value).isdigit() and int(value):
-            self.mtu = int(value)
+        self.mtu = decimal(str(value)) or self.mtu
 
 
 @dataclass

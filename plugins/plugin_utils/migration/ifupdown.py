@@ -19,7 +19,8 @@ def read(found: Found, path: str, text: str) -> None:
     for name, method, options in _stanzas(text):
         if name == "lo" or method == "loopback":
             continue
-        _stanza(found, found.link(name, path), method, options)
+        # ``eth0:1`` is a label; its addresses are those of eth0.
+        _stanza(found, found.link(name.partition(":")[0], path), method, options)
 
 
 def _stanzas(text: str) -> List[Tuple[str, str, List[Tuple[str, str]]]]:

@@ -23,12 +23,19 @@ def read(found: Found, texts: Mapping[str, str]) -> None:
             _merge(merged, said["network"] if said else {})
         except (yaml.YAMLError, KeyError, TypeError, AttributeError):
             raise ConfigError("this is not netplan's YAML, with 'network:' at its top", file=path) from None
+    try:
+        _found(found, where, merged)
+    except (AttributeError, KeyError, TypeError):  # a list where there should be a mapping, or the other way round
+        raise ConfigError("this is not netplan's YAML: see if 'netplan get' takes it", file=where) from None
+
+
+def _found(found: Found, where: str, merged: Mapping[str, Any]) -> None:
     names = {name: _real(found, where, name, said) for name, said in _part(merged, "ethernets").items()}
     for name, said in _part(merged, "ethernets").items():
         _addresses(found, found.link(names[name], where), said)
     for name, said in _part(merged, "bonds").items():
         bond = found.link(name, where)
-        bond.members += [names.get(member, member) for member in said.get("interfaces") or []]
+        bond.members += [names.get(member, member) for member in _list(said, "interfaces")]
         options = {key.replace("-", "_"): value for key, value in (said.get("parameters") or {}).items()}
         options["arp_ip_target"] = options.get("arp_ip_targets")
         if options.get("primary"):
@@ -39,12 +46,19 @@ def read(found: Found, texts: Mapping[str, str]) -> None:
         below = said.get("link")
         found.note(where, f"{name} is a VLAN on {below}; make one on each member, and name those as interfaces")
     for name, said in _part(merged, "bridges").items():
-        below = ", ".join(said.get("interfaces") or []) or "nothing"
+        below = ", ".join(_list(said, "interfaces")) or "nothing"
         found.note(where, f"{name} is a bridge of {below}; a member can be in no bridge")
 
 
 def _part(merged: Mapping[str, Any], kind: str) -> Dict[str, Dict[str, Any]]:
     return {str(name): said or {} for name, said in (merged.get(kind) or {}).items()}
+
+
+def _list(said: Mapping[str, Any], key: str) -> List[Any]:
+    listed = said.get(key) or []
+    if not isinstance(listed, list):
+        raise TypeError(key)
+    return listed
 
 
 def _merge(into: Dict[str, Any], more: Mapping[str, Any]) -> None:
@@ -70,12 +84,12 @@ def _real(found: Found, where: str, name: str, said: Mapping[str, Any]) -> str:
 
 
 def _addresses(found: Found, link: Link, said: Mapping[str, Any]) -> None:
-    for item in said.get("addresses") or []:
+    for item in _list(said, "addresses"):
         link.add_address(next(iter(item)) if isinstance(item, dict) else item)
     for key in ("gateway4", "gateway6"):
         if said.get(key):
             link.add_route("default", said[key])
-    for route in said.get("routes") or []:
+    for route in _list(said, "routes"):
         if route.get("table") or route.get("type", "unicast") != "unicast" or not route.get("via"):
             found.note(link.source, f"the route to {route.get('to')} of {link.name} is not carried over")
         else:

@@ -62,4 +62,6 @@ def _listed(name: str, texts: Mapping[str, str]) -> List[Dict[str, Any]]:
         listed = json.loads(texts.get(name) or "[]")
     except ValueError:
         raise ConfigError("this is not JSON", file=name) from None
+    if not isinstance(listed, list):
+        raise ConfigError("this is not what ip prints: give all of its list", file=name)
     return [item for item in listed if isinstance(item, dict)]

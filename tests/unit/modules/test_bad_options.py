@@ -125,7 +125,9 @@ def generic(module: str, spec: Mapping[str, Any], path: Tuple[Any, ...] = ()) ->
 
 
 NAMES = ("", ".", "..", "a/b", "../x", "eth1:1", "eth 1", "x" * 16)
+COPIES = ("eth1.bak", "eth1~")  # no hostname file of such an interface would be read
 NO_CIDR = ("nonsense", "192.0.2.11", "192.0.2.11/33", "192.0.2/24", "2001:db8::1/129", "192.0.2.11/255.255.255.0", "")
+NO_CIDR += ("192.0.2.11/0", "2001:db8::11%eth1/64")
 NO_UNICAST = ("224.0.0.1/24", "127.0.0.1/8", "0.0.0.0/0", "255.255.255.255/24", "192.0.2.0/24", "192.0.2.255/24")
 NO_UNICAST += ("ff02::1/64", "::1/128", "::1/64", "::/64", "fe80::1/64")
 NO_HOST = ("nonsense", "192.0.2.254/24", "224.0.0.1", "127.0.0.1", "::", "fe80::1%eth1", "")
@@ -160,7 +162,7 @@ def listed() -> Iterator[Case]:
         yield Case(module, twice, ("eth1", "once"))
         same = with_value(GOOD[module], (*at, "interfaces"), [ETH1, {**ETH1, "name": "eth2"}])
         yield Case(module, same, ("192.0.2.11", "eth1", "eth2"))
-    for name in NAMES:
+    for name in (*NAMES, *COPIES):
         yield Case("ipmp_interface", {"name": name, "group": "lan"}, ("name",))
         yield Case("ipmp_interface", {"name": name, "state": "absent"}, ("name",))
         yield Case("ipmp_address", {"interface": name, "address": "192.0.2.11/24"}, ("interface",))
@@ -215,8 +217,9 @@ def listed() -> Iterator[Case]:
         *(Case("ipmp_reach", {"addresses": [host]}, ("addresses", host)) for host in ("nonsense", "192.0.2.1/24", "")),
         *(Case("ipmp_reach", {"addresses": ["192.0.2.1"], "ports": [p]}, ("ports", str(p))) for p in (-1, 0, 65536)),
         *(
-            Case("ipmp_reach", {"addresses": ["192.0.2.1"], name: -1}, (name, "-1"))
+            Case("ipmp_reach", {"addresses": ["192.0.2.1"], name: number}, (name, str(number)))
             for name in ("wait_timeout", "interval", "watch_timeout")
+            for number in (-1, 0)
         ),
         Case("ipmp_reach", {"addresses": ["192.0.2.1"], "state": "watched", "watch": "w"}, ("watch",)),
         Case("ipmp_daemon", {"state": "present"}, ("artifact",)),

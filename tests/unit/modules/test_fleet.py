@@ -14,6 +14,7 @@ from ansible_collections.netpath.ipmp.plugins.filter.fleet_problems import fleet
 from ansible_collections.netpath.ipmp.plugins.plugin_utils.fleet import Data, Problem, compare
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import StrictUndefined
 
 Groups = List[Dict[str, Any]]
 
@@ -117,7 +118,17 @@ def test_an_address_at_which_the_controller_reaches_another_host() -> None:
         (lambda t: first(t)["data_addresses"].append("10.1.0.300/16"), ("net0", "eth1"), "not an address"),
         (lambda t: t[0].update(routes=[{"to": "10.9.0.0/40", "via": "10.1.0.9"}]), ("net0", "routes"), "10.9.0.0/40"),
         (lambda t: t[0].update(failure_detection_time=1), ("net0", "failure_detection_time"), "the least is"),
-        (lambda t: t[0].update(gatewys=[]), ("", "ipmp_groups"), "gatewys"),
+        (lambda t: t[0].update(gatewys=[]), ("", "ipmp_groups"), "there is no ipmp_groups.gatewys. Supported"),
+        (lambda t: first(t).update(stanby=True), ("", "ipmp_groups"), "there is no ipmp_groups.interfaces.stanby."),
+        (lambda t: first(t).update(name="eth1.old"), ("net0", "eth1.old"), "would be taken for a copy"),
+        (lambda t: first(t).update(mtu=1000), ("net0", "eth1"), "1000 is too little for IPv6, which needs 1280"),
+        (lambda t: first(t)["data_addresses"].append("10.1.0.9/0"), ("net0", "eth1"), "'10.1.0.9/0' is not an address"),
+        (lambda t: first(t)["data_addresses"].append("2001:db8::9%e/64"), ("net0", "eth1"), "is not an address"),
+        (
+            lambda t: t[0].update(routes=[{"to": "2001:db8:9::%e/64", "via": "2001:db8::9"}]),
+            ("net0", "routes"),
+            "write the network without '%'",
+        ),
         (lambda t: first(t).pop("name"), ("", "ipmp_groups"), "name"),
     ],
 )
@@ -133,6 +144,21 @@ def test_a_host_without_groups_or_with_unreadable_ones_is_told_only_when_it_is_i
     problems = compare(found, list(found))
     assert [(p.host, p.thing) for p in problems] == [("h8", "ipmp_groups"), ("h9", "ipmp_groups")]
     assert "'nosuch' is undefined" in problems[1].what_to_do
+
+
+@pytest.mark.parametrize("wrong", [[1], 5, True, [{"failback": False}]])
+def test_defaults_that_are_no_dictionary_are_told(wrong: Any) -> None:
+    found = {**fleet(), "h1": Data(groups(1), wrong)}
+    assert told(found) == [("h1", "", "ipmp_defaults")]
+
+
+@pytest.mark.parametrize("where", [lambda u: u, lambda u: [{"name": "net0", "interfaces": u}], lambda u: [u]])
+def test_a_variable_that_is_not_defined_is_told_of_its_own_host(where: Any) -> None:
+    # What ansible-core 2.19 and newer give to a filter for a template that names no variable.
+    hostvars = {"h0": {"ipmp_groups": groups(0)}, "h1": {"ipmp_groups": where(StrictUndefined(name="nowhere"))}}
+    assert fleet_problems(hostvars, ["h0"]) == []
+    (row,) = fleet_problems(hostvars, ["h0", "h1"])
+    assert (row["host"], row["what_to_do"]) == ("h1", "cannot be read: 'nowhere' is undefined")
 
 
 def test_all_problems_are_told_at_once() -> None:

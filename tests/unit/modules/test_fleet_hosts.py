@@ -150,6 +150,14 @@ def test_hosts_that_did_not_answer_are_left_out_or_a_problem() -> None:
     assert [r["host"] for r in stopped] == ["gone", "never", "odd"]
 
 
+@pytest.mark.parametrize("gateways", ["192.0.2.254", ["192.0.2.254"]])
+def test_a_text_in_place_of_a_list_is_judged_as_the_modules_take_it(gateways: Any) -> None:
+    interface = {"name": "eth1", "data_addresses": "192.0.2.11/24"}
+    said = look(**way("192.0.2.11", "eth1", "203.0.113.7", "eth1", "192.0.2.254"))
+    host = {"ipmp_groups": [{"name": "g", "interfaces": [interface], "gateways": gateways}], "look": said}
+    assert fleet_problems({"h1": host}, ["h1"], "look") == []
+
+
 def test_only_hosts_that_differ_are_to_do() -> None:
     assert fleet_todo(HOSTVARS, "look") == ["new"]
     assert fleet_todo({"same": HOSTVARS["same"]}, "look") == ["!all"]

@@ -91,9 +91,16 @@ BOND = "iface bond0 inet static\n address 192.0.2.1/24\n bond-slaves eth1 eth2\n
         ({"/etc/passwd": ""}, "/etc/passwd: this is no file that can be migrated"),
         ({"/etc/netplan/a.yaml": "network: ["}, "/etc/netplan/a.yaml: this is not netplan's YAML"),
         ({"/etc/netplan/a.yaml": "ethernets: {}"}, "/etc/netplan/a.yaml: this is not netplan's YAML"),
+        ({"/etc/netplan/a.yaml": "network: {bonds: [bond0]}"}, "/etc/netplan/a.yaml: this is not netplan's YAML"),
+        ({"/etc/netplan/a.yaml": "network: {ethernets: {eth1: x}}"}, "/etc/netplan/a.yaml: this is not netplan's YAML"),
+        (
+            {"/etc/netplan/a.yaml": "network: {bonds: {bond0: {interfaces: eth1}}}"},
+            "/etc/netplan/a.yaml: this is not netplan's YAML",
+        ),
         ({"a.nmconnection": "hello"}, "a.nmconnection: this is neither a NetworkManager keyfile nor"),
         ({"/proc/net/bonding/bond0": "hello"}, "/proc/net/bonding/bond0: this is not what the kernel writes there"),
         ({"ip -json route": "default via"}, "ip -json route: this is not JSON"),
+        ({"ip -json route": "null"}, "ip -json route: this is not what ip prints"),
         (
             {"/etc/network/interfaces": BOND.replace("/24", "")},
             "'192.0.2.1' of bond0 is not an address with its length",
@@ -126,6 +133,11 @@ def test_what_is_nothing_known_is_refused_with_a_sentence(given_: Any, sentence:
         ({"/etc/hostname.eth1": "192.0.2.1/24 group g trailers up"}, "NOT carried over, correct it first: /etc/host"),
         ({"/etc/hostname.eth1": "192.0.2.1/24 group g\naddif 192.0.2.2/24 down"}, "192.0.2.2 is down and is left out"),
         ({"/etc/hostname.ipmp0": "ipmp group g 192.0.2.1/24 up"}, "no NIC's file names group 'g'"),
+        ({"/etc/hostname.eth1": "192.0.2.1/² group g up"}, "NOT carried over, correct it first: /etc/hostname.eth1"),
+        (
+            {"/etc/hostname6.eth1": "addif db1/64 group g up", "/etc/hosts": "2001:db8::1%eth1 db1"},
+            "write the address without '%' and scope",
+        ),
         (
             {"/etc/hostname.eth1": "192.0.2.1/24 group g up", "/etc/defaultrouter": "192.0.3.1"},
             "router 192.0.3.1 is in",
@@ -134,6 +146,22 @@ def test_what_is_nothing_known_is_refused_with_a_sentence(given_: Any, sentence:
 )
 def test_what_cannot_be_carried_over_is_said(given_: Dict[str, str], sentence: str) -> None:
     assert [note for note in to_ipmp_notes(given_) if sentence in note]
+
+
+def test_the_labels_of_ifupdown_are_addresses_of_their_nic() -> None:
+    text = "iface eth1 inet static\n address 192.0.2.1/24\niface eth1:1 inet static\n address 192.0.2.2/24\n"
+    text += "iface eth2 inet static\n address 192.0.2.3/24\n mtu ²\n"
+    (group,) = to_ipmp_groups({"/etc/network/interfaces": text})
+    assert group["interfaces"] == [
+        {"name": "eth1", "data_addresses": ["192.0.2.1/24", "192.0.2.2/24"]},
+        {"name": "eth2", "data_addresses": ["192.0.2.3/24"]},
+    ]
+
+
+@pytest.mark.parametrize("names", [["hme0"], "hme0=eth1", {"hme0": None}, {"hme0": 5}])
+def test_new_names_that_are_no_dictionary_of_names_are_refused(names: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="to_ipmp_groups: give new names as a dictionary"):
+        to_ipmp_groups({"/etc/hostname.hme0": "192.0.2.1/24 group g up"}, names)
 
 
 def test_a_running_bond_takes_nothing_from_the_file_that_describes_it() -> None:
