@@ -457,5 +457,6 @@ def _ended(past: Optional[Dict[str, Any]]) -> List[str]:
         return []
     if past["state"] == "rolled_back":
         return [f"it was rolled back before: {past['reason']}"]
+    stays = "detached" if past["kind"] == "detach" else "in force"
     why = f" ({past['reason']})" if past["reason"] else ""
-    return [f"it is confirmed, so {past['component']} stays detached{why}"]
+    return [f"it is confirmed, so {past['component']} stays {stays}{why}"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import forecast, health, rtnl, sysctl, whole
 from . import loop as loops
@@ -122,8 +122,7 @@ class Undoing:
     # -- addresses
 
     def _bring_home(self, transaction: Transaction, before: Hosting, in_need: bool) -> None:
-        if transaction.kind == "apply":
-            self._put_files_back(transaction)
+        problems = self._put_files_back(transaction) if transaction.kind == "apply" else []
         nics = self.nics(transaction)
         for name, settings in transaction.snapshot.get("settings", {}).items():  # a card that was out has lost them
             for failure in sysctl.restore(name, settings):
@@ -149,7 +148,7 @@ class Undoing:
             )
 
         seconds = patience(self.runtime, nics, dict(self.daemon.prober.snapshot().detection_times))
-        self.daemon.wait(seconds, home, lambda _held: self._restored(transaction, before))
+        self.daemon.wait(seconds, home, lambda _held: self._restored(transaction, before, problems))
 
     def _settle(self) -> None:
         """Whatever it comes to, the way back has an end, or the host would be reserved for good; it is tried again."""
@@ -158,14 +157,15 @@ class Undoing:
         except Exception as error:
             self.daemon.log("err", f"the kernel could not be brought into line: {error or type(error).__name__}")
 
-    def _restored(self, transaction: Transaction, before: Hosting) -> None:
+    def _restored(self, transaction: Transaction, before: Hosting, problems: Sequence[str]) -> None:
+        """problems: what was not put back on the way."""
         nics = self.nics(transaction)
         there = [n for n in transaction.interfaces if n in transaction.snapshot.get("links", {})]  # when it began
         gone = [nic.name for nic in nics if not nic.present and nic.name in there]
         for nic in nics:
             nic.trusted = False
         self._spare_again(transaction)
-        differences: List[str] = [f"{name} is not there any more" for name in gone]
+        differences: List[str] = [*problems, *(f"{name} is not there any more" for name in gone)]
         if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
             try:
                 rtnl.restore_foreign(transaction.snapshot, there)  # static routes that were moved among them
@@ -201,13 +201,19 @@ class Undoing:
         """Those of its interfaces that we know of."""
         return [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
 
-    def _put_files_back(self, transaction: Transaction) -> None:
+    def _put_files_back(self, transaction: Transaction) -> List[str]:
+        """What they said is in force again even if they cannot be written; returns sentences about what went wrong."""
+        problems: List[str] = []
         try:
             with locked(self.daemon.root):
                 write_files(self.daemon.root, transaction.previous)
-            self.daemon.reconfigure(read_config(self.daemon.root), going_back=True)
-        except ConfigError as error:
-            self.daemon.log("err", f"the previous files could not be put back: {error}")
+        except (ConfigError, OSError) as error:
+            problems.append(f"the previous files could not be put back, only what they said is in force: {error}")
+        try:
+            self.daemon.reconfigure(read_config(self.daemon.root, transaction.previous), going_back=True)
+        except (ConfigError, OSError) as error:
+            problems.append(f"what the previous files said could not be put into force: {error}")
+        return problems
 
     # -- in need
 

@@ -234,3 +234,28 @@ def test_another_name_of_what_is_out_is_known(bed: Bed) -> None:
         done = bed.run("cfgadm", "-c", "configure", "port-one")
         assert (done.returncode, done.stderr) == (0, "")
         assert bed.hosting() == {A1: "eth1", B1: "eth2"}
+
+
+def test_a_configuration_is_undone_though_its_files_cannot_be_written(bed: Bed) -> None:
+    """A host that was cut off comes back; but it must not be said that the files are as before."""
+    bed.start(PAIR)
+    name = bed.call("apply-prepare", previous={"/etc/hostname.eth1": PAIR["hostname.eth1"]}, confirm_timeout=60)
+    bed.write({"hostname.eth1": "192.0.2.99/24 group g up\n"})
+    bed.call("apply", **name)
+    assert bed.hosting() == {"192.0.2.99": "eth1", B1: "eth2"}
+    bed.stop(signal.SIGKILL)
+    bed.host.run("mount --bind /etc /etc && mount -o remount,bind,ro /etc")
+    try:
+        bed.run_daemon()
+        with pytest.raises(DaemonError, match="not everything is as it was: the previous files could not be"):
+            bed.call("apply-rollback", **name)
+        assert bed.hosting() == {A1: "eth1", B1: "eth2"}
+        assert history(bed)["state"] == "rolled_back"
+    finally:
+        bed.stop(signal.SIGKILL)
+        bed.host.run("umount /etc")
+    bed.start(PAIR)
+    name = bed.call("apply-prepare", previous={}, confirm_timeout=60)
+    bed.call("apply-confirm", **name)
+    late = bed.call("apply-rollback", **name)
+    assert (late["rolled_back"], late["messages"]) == (False, ["it is confirmed, so the configuration stays in force"])
