@@ -31,6 +31,8 @@ class Attaching:
 
     def __init__(self, daemon: Daemon, transactions: Transactions, inquiry: Inquiry) -> None:
         self.daemon, self.transactions, self.inquiry = daemon, transactions, inquiry
+        self._late: Dict[str, List[str]] = {}  # components that did not come in time, and their interfaces
+        daemon.after_settle.append(self._look)
 
     @property
     def runtime(self) -> Runtime:
@@ -82,6 +84,7 @@ class Attaching:
             self.transactions.returning([nic.name for nic in nics])
         except JournalError as error:
             raise Denial("state", f"nothing is begun: {error}") from error
+        self._late.pop(name, None)
         before = dict(self.runtime.hosting) if before is None else before
         for nic in nics:
             nic.detached = nic.leaving = nic.asking = False
@@ -111,8 +114,23 @@ class Attaching:
             if reply is not None:
                 reply.error("timeout", late, moves=done)
             self.daemon.log("err", f"attach of {name}: {late}")
+            self._late[name] = [nic.name for nic in nics]
 
         self.daemon.wait(seconds, lambda: all(self._is_home(nic) for nic in known), tell)
+
+    def _look(self) -> None:
+        """What came after all is attached, unless it has been detached again."""
+        for name, interfaces in list(self._late.items()):
+            nics = [self.runtime.nics[n] for n in interfaces if n in self.runtime.nics]
+            if any(nic.detached for nic in nics):
+                del self._late[name]
+            elif nics and all(self._is_home(nic) for nic in nics):
+                del self._late[name]
+                self.daemon.loop.call_later(0, partial(self._came, name, interfaces))
+
+    def _came(self, name: str, interfaces: List[str]) -> None:
+        self._forget(interfaces)
+        self.daemon.log("info", f"{name} is attached")
 
     def _verify(self, name: str, nics: List[str], answer: Dict[str, Any], reply: Optional[Reply], until: float) -> None:
         """All is as after a boot with these NICs, or the answer says what is not (T93, T114)."""

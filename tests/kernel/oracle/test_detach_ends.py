@@ -137,6 +137,23 @@ def test_an_attach_that_was_cut_off_goes_on_after_what_is_in_its_way(bed: Bed) -
     assert "dev eth1" in bed.run("ip", "route", "show", "203.0.113.0/24").stdout
 
 
+def test_a_card_that_comes_after_its_attach_has_given_up_is_attached(bed: Bed) -> None:
+    bed.start(PAIR)
+    bed.host.run("ip route add 203.0.113.0/24 via 192.0.2.254 dev eth1 proto static onlink")
+    with Cards(bed, {f"{CARD}.0": ["eth1"]}) as cards:
+        assert bed.run("cfgadm", "-o", "hardware=pci", "-c", "unconfigure", "eth1").returncode == 0
+        cards.lost.add(f"{CARD}.0")
+        with pytest.raises(DaemonError, match="not everything is in place"):
+            bed.call("attach", component="eth1", wait_timeout=1)
+        assert [r["component"] for r in bed.call("transactions")["records"]] == ["eth1"]
+        cards.lost.clear()
+        bed.host.run("printf 1 >/sys/bus/pci/rescan")
+        eventually(bed.on(eth1=A1, eth2=B1), "home")
+        eventually(lambda: bed.call("transactions")["records"] == [], "its record has gone", 10)
+        assert "dev eth1" in bed.run("ip", "route", "show", "203.0.113.0/24").stdout
+        assert bed.log.find("eth1 is attached")
+
+
 def test_a_forced_one_is_undone_when_the_survivor_fails(bed: Bed) -> None:
     bed.start(PAIR)
     bed.host.run("ip route add 203.0.113.0/24 dev eth1 proto dhcp")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List
 
@@ -83,6 +84,25 @@ def test_a_trial_that_fails_puts_the_card_back(bed: Bed, play: Play) -> None:
         assert re.search(r"accepts no connection to port 9.*it was put back", done.stdout + done.stderr)
         assert (bed.hosting(), present(bed)) == (HOME, [True, True])
         assert bed.call("transactions")["open"] is None
+
+
+def test_what_is_not_as_it_was_after_a_trial_that_failed_is_told(bed: Bed, play: Play) -> None:
+    def meddle() -> None:
+        eventually(lambda: bed.hosting().get("192.0.2.11") not in (None, "eth1"), "it has moved", 120)
+        bed.host.ip("addr add 198.51.100.9/32 dev eth3")
+
+    meddler = threading.Thread(target=meddle)
+    meddler.start()
+    try:
+        done = play("dr_detach", "-e", "ipmp_component=eth1", "-e", '{"ipmp_verify_ports": [9]}')
+    finally:
+        meddler.join(150)
+        bed.run("ip", "addr", "del", "198.51.100.9/32", "dev", "eth3")
+    assert done.returncode == 2
+    told = "it was put back, but not everything is as it was: addresses: 198.51.100.9/32 on eth3 is new"
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("h1  eth1  ")]
+    assert "rolled back" in line and told in line
+    assert bed.hosting() == HOME
 
 
 def test_a_card_that_no_timer_could_bring_back_needs_another_way(bed: Bed, play: Play) -> None:
