@@ -14,10 +14,10 @@ MOST_SECONDS = 1_000_000_000
 REASONS = ("refused", "busy", "timeout", "verify", "hardware")
 
 
-def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
+def fail(module: Any, error: Exception, *, first: Optional[Exception] = None, then: str = "", **more: Any) -> NoReturn:
     """Ends the module as failed with the error's sentence and what came with it: reason, refusals, differences.
 
-    A transaction in the way is returned as ``busy_with``.
+    A transaction in the way is returned as ``busy_with``. first: what had failed before; then: what becomes of it.
     """
     result: Dict[str, Any] = {"changed": False, "moves": []}
     if isinstance(error, client.DaemonError):
@@ -34,7 +34,8 @@ def fail(module: Any, error: Exception, **more: Any) -> NoReturn:
         error = Exception(f"{error}: {told}" if told else str(error))
     if isinstance(error, client.DaemonUnreachable):
         error = Exception(f"{error}{held_by_systemd(module)}")
-    module.fail_json(**{"msg": str(error), **result, **more})
+    sentence = (f"{first}; and " if first else "") + str(error) + (f"; {then}" if then else "")
+    module.fail_json(**{"msg": sentence, **result, **more})
 
 
 def held_by_systemd(module: Any) -> str:

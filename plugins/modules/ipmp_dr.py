@@ -151,7 +151,9 @@ reason:
   returned: when one of these applies
   type: str
 rolled_back:
-  description: Whether the host is back as it was before the transaction.
+  description:
+    - Whether the host is back as it was before the transaction.
+    - V(false) with a failure says that it is not, or not yet; the message says why.
   returned: when a transaction was undone
   type: bool
 hardware:
@@ -172,6 +174,7 @@ from ansible_collections.netpath.ipmp.plugins.module_utils import answer
 from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client, hardware
 
 ALREADY = "{} is detached already"
+UNDONE = "what is not finished is undone by the daemon itself, as soon as it runs"
 
 
 def query(module: AnsibleModule, daemon: client.Client) -> dict:
@@ -209,6 +212,8 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
             hardware=params["hardware"],
             wait_timeout=seconds,
         )
+    except client.DaemonUnreachable as error:  # it has just answered
+        answer.fail(module, error, then=UNDONE, rolled_back=False)
     except client.DaemonError as error:
         if error.code != "already-detached":
             raise
@@ -224,19 +229,23 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
             undone = daemon.call(
                 "detach-rollback", transaction=done["transaction"], reason=str(error), wait_timeout=seconds
             )
+        except client.DaemonUnreachable as second:
+            answer.fail(module, second, first=error, then=UNDONE, hardware=way, rolled_back=False, **more)
         except client.ClientError as second:
-            answer.fail(module, second, msg=f"{error}; and {second}", hardware=way, **more)
+            answer.fail(module, second, first=error, hardware=way, **more)
         more.update({"rolled_back": undone["rolled_back"], "differences": undone["differences"]})
-        answer.fail(module, error, hardware=way, **more)
+        told = "; ".join([str(error), *undone.get("messages", ())])
+        answer.fail(module, error, msg=told, hardware=way, **more)
     about = {name: done[name] for name in ("transaction", "lost", "messages")}
     return answer.moved(module, True, done["moves"], hardware=way, **about)
 
 
 def attach(module: AnsibleModule, daemon: client.Client) -> dict:
     """Puts the component back into its place, if it was taken out, and into service."""
-    found = query(module, daemon)
+    name = module.params["component"]
+    found = daemon.call("detach-query", component=name, hardware="none", consumers=False)  # nobody is to let it go
     if module.check_mode:
-        told = daemon.call("attach-query", component=module.params["component"])
+        told = daemon.call("attach-query", component=name)
         return answer.moved(module, told["changed"], told["moves"], transaction=None, messages=told["messages"])
     if not found["component"]["present"]:
         try:
@@ -244,7 +253,7 @@ def attach(module: AnsibleModule, daemon: client.Client) -> dict:
         except hardware.HardwareError as error:
             answer.fail(module, error, reason="hardware")
     seconds = module.params["wait_timeout"] or found["wait_timeout"]
-    done = daemon.call("attach", component=module.params["component"], wait_timeout=seconds)
+    done = daemon.call("attach", component=name, wait_timeout=seconds)
     return answer.moved(module, done["changed"], done["moves"], transaction=None, messages=done["messages"])
 
 
@@ -267,9 +276,8 @@ def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
         return answer.moved(module, undone, told["moves"], transaction=wanted, rolled_back=undone, messages=[])
     why, seconds = "asked for by a task", daemon.patience()
     done = daemon.call("detach-rollback", transaction=wanted, reason=why, wait_timeout=seconds)
-    return answer.moved(
-        module, done["changed"], done["moves"], transaction=wanted, rolled_back=done["rolled_back"], messages=[]
-    )
+    about = {"rolled_back": done["rolled_back"], "messages": done.get("messages", [])}
+    return answer.moved(module, done["changed"], done["moves"], transaction=wanted, **about)
 
 
 def contradiction(params: Mapping[str, Any]) -> Optional[str]:

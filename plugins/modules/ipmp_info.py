@@ -106,7 +106,8 @@ records:
   description: >-
     The components that are detached (kind V(detached)), and the interfaces that left without a detach (kind
     V(removed)), with the addresses that they had. C(seen) is what became of the component since then, V(there),
-    V(gone), or gone and V(back), and C(now) the hardware addresses of its interfaces that are here.
+    V(gone), or gone and V(back), C(now) the hardware addresses of its interfaces that are here, and C(hint) a
+    sentence where another interface may be the new card.
   returned: when gathered
   type: list
   elements: dict

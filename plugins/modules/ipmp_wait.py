@@ -38,7 +38,9 @@ options:
     choices: [gone, back]
     required: true
   wait_timeout:
-    description: Seconds to wait. When they are over the module fails with RV(reason=timeout).
+    description:
+      - Seconds to wait. When they are over the module fails with RV(reason=timeout).
+      - A card that has come under another name is not back; the message says then which may be meant, and what to do.
     type: int
     default: 60
 """
@@ -88,17 +90,22 @@ from ansible_collections.netpath.ipmp.plugins.module_utils.ipmp import client
 LOOK_AGAIN = 0.5  # s
 
 
-def look(daemon: client.Client, name: str) -> dict:
-    """``seen``, ``attached`` and ``macs`` of the component now; a ClientError if there is none of that name."""
+def look(daemon: client.Client, name: str) -> tuple[dict, str]:
+    """``seen``, ``attached`` and ``macs`` of the component now, and what may have come in its stead; ClientError if
+    there is none of that name.
+    """
     answered = daemon.call("transactions")
     for record in answered["records"]:
-        if name == record["component"] or name in record["interfaces"]:
-            return {"seen": record["seen"], "attached": False, "macs": record["now"]}
+        altnames = record.get("card", {}).get("altnames", ())
+        if name == record["component"] or name in record["interfaces"] or name in altnames:
+            hint = record.get("hint") or ""
+            return {"seen": record["seen"], "attached": False, "macs": record["now"]}, hint
     opened = answered["open"]
     if opened and (name == opened["component"] or name in opened["interfaces"]):
         raise client.ClientError(f"the detach of {name} is not confirmed, so it may be undone: confirm it first")
     found = daemon.call("detach-query", component=name, force=False, peer=None, consumers=False)["component"]
-    return {"seen": "back" if found["present"] else "gone", "attached": found["present"], "macs": found["macs"]}
+    seen = "back" if found["present"] else "gone"
+    return {"seen": seen, "attached": found["present"], "macs": found["macs"]}, ""
 
 
 def wait(module: AnsibleModule, daemon: client.Client) -> dict:
@@ -107,14 +114,13 @@ def wait(module: AnsibleModule, daemon: client.Client) -> dict:
     enough = ("gone", "back") if wanted == "gone" else ("back",)
     end = time.monotonic() + (0 if module.check_mode else module.params["wait_timeout"])
     while True:
-        found = look(daemon, name)
+        found, hint = look(daemon, name)
         if found["seen"] in enough or module.check_mode:
             return found
         if time.monotonic() > end:
             now = "is still there" if found["seen"] == "there" else "has not come back"
-            module.fail_json(
-                msg=f"{name} {now} after {module.params['wait_timeout']} s", seen=found["seen"], reason="timeout"
-            )
+            late = f"{name} {now} after {module.params['wait_timeout']} s" + (f"; {hint}" if hint else "")
+            module.fail_json(msg=late, seen=found["seen"], reason="timeout")
         time.sleep(LOOK_AGAIN)
 
 

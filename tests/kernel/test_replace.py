@@ -53,6 +53,24 @@ def test_another_card_takes_the_place(bed: Bed) -> None:
     assert "2 came home" in row(running.text, "h1")[3]
 
 
+def test_a_card_that_comes_under_another_name_is_not_waited_for_in_silence(bed: Bed) -> None:
+    running, nic = bed.begin("dr_replace", *ETH1, "-e", "ipmp_replace_timeout=10"), bed.lab.nic("h1", "eth1")
+    running.wait_for(TAKE_OUT)
+    nic.take_out()
+    running.wait_for("h1: eth1 seen gone")
+    nic.put_back(mac="02:00:00:00:aa:03")
+    bed.host.ip("link set eth1 name other1")
+    assert running.finish() == 2, running.text
+    why = row(running.text, "h1")[-1]
+    assert why.startswith("eth1 has not come back after 10 s; other1 (02:00:00:00:aa:03) came meanwhile"), why
+    assert "have udev name it eth1" in why
+    assert "run dr_replace again to go on" in why
+    bed.host.ip("link set other1 name eth1")
+    again = bed.play("dr_replace", *ETH1)
+    assert again.returncode == 0, again.stdout
+    assert (bed.hosting(), row(again.stdout, "h1")[2]) == (HOME, "replaced")
+
+
 def test_a_run_that_is_killed_goes_on_where_it_was(bed: Bed) -> None:
     """Killed before it could confirm, interrupted while it waited, and the card changed while nobody looked."""
     before, nic = len(detaches(bed)), bed.lab.nic("h1", "eth1")

@@ -197,3 +197,25 @@ def test_what_returns_is_another_device() -> None:
     assert [after(eth1=3, eth2=4), after(eth1=3), after(eth1=7), after()] == ["there", "gone", "gone", "gone"]
     assert [after(eth1=7, eth2=8), after(eth1=3, eth2=8)] == ["back", "there"]
     assert seen({"interfaces": ["eth1"]}, {"eth1": link("eth1", 9)}) == "there"  # of a daemon that kept no numbers
+
+
+def test_what_was_not_there_when_it_was_detached_is_back_when_it_is() -> None:
+    """As a card that was dead at boot, and is detached to be replaced."""
+    absent = Component("eth1", ("eth1",), "none", present=False).as_dict()
+    assert (seen(absent, {}), seen(absent, {"eth1": link("eth1", 9)})) == ("gone", "back")
+    one = {"interfaces": ["eth1", "eth2"], "ifindexes": {"eth1": 3}}
+    links = {"eth1": link("eth1", 3), "eth2": link("eth2", 9)}
+    assert (seen(one, links), seen(one, {**links, "eth1": link("eth1", 8)})) == ("there", "back")
+
+
+def test_what_has_come_since_may_be_the_new_card_if_it_is_as_real(tree: Tree) -> None:
+    before = len(tree.links)
+    tree.nic("new0", tree.function("0000:00:0a.0"))
+    tree.nic("veth1")
+    tree.links["lo"] = link("lo", 99, flags=9)
+    sysfs = Sysfs(tree.links, str(tree.root), ("eth1",))
+    card = {"functions": ["0000:00:05.0"], "drivers": [], "ifindexes": {"eth9": 9}}
+    assert (sysfs.newcomers(card, before), sysfs.newcomers(card, before + 1)) == (("new0",), ())
+    assert sysfs.newcomers({**card, "functions": []}, before) == ("veth1",)
+    assert sysfs.newcomers({**card, "functions": [], "ifindexes": {}}, before) == ("new0",)
+    assert Sysfs(tree.links, str(tree.root), ("new0",)).newcomers(card, before) == ()

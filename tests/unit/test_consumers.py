@@ -194,6 +194,20 @@ def test_what_fails_before_the_step_is_returned_and_afterwards_logged(bed: Bed) 
     assert ("err", f"acme,backup undoremove {NIC}: stuck") in bed.logged
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_each_command_has_the_time_that_the_program_asks_for(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 0.5)
+    bed.good(more="preremove|undoremove) sleep 1 ;;", limit=5)
+    taken = bed.ask().taken
+    if restarted:
+        bed.consumers = Consumers(str(bed.folder.parents[2]), bed.loop, bed.consumers.log)
+    assert bed.until(lambda tell: bed.consumers.prepare(taken, False, tell)) == []
+    bed.until(lambda tell: bed.consumers.restored(taken, False, tell))
+    assert bed.logged == []
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [

@@ -91,6 +91,7 @@ class Attaching:
                 return
             why = "; ".join(f"{nic.name}: {nic.reason or nic.state}" for nic in known if not self._is_home(nic))
             late = f"after {seconds:.0f} s not everything is in place: {why}"
+            late = "; ".join([late, *self.transactions.hints([nic.name for nic in nics])])
             if reply is not None:
                 reply.error("timeout", late, moves=done)
             self.daemon.log("err", f"attach of {name}: {late}")

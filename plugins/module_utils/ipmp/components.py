@@ -79,8 +79,10 @@ def seen(card: Mapping[str, Any], links: Mapping[str, LinkEvent]) -> str:
     here = {name: links[name].ifindex for name in card["interfaces"] if name in links}
     if len(here) < len(card["interfaces"]):
         return "gone"
-    before = card.get("ifindexes", {})
-    return "there" if any(before.get(name, index) == index for name, index in here.items()) else "back"
+    if "ifindexes" not in card:  # the record of a daemon that kept no numbers
+        return "there"
+    before = card["ifindexes"]  # without those that were not here when it was detached
+    return "there" if any(before.get(name) == index for name, index in here.items()) else "back"
 
 
 class Sysfs:
@@ -159,6 +161,15 @@ class Sysfs:
     def place(self, nic: str) -> str:
         """Where its card is: its PCI function, or its device on another bus; "" where it has none."""
         return self._function_of(nic) or os.path.basename(self._devices.get(nic, ""))
+
+    def newcomers(self, card: Mapping[str, Any], newest: int) -> Tuple[str, ...]:
+        """NICs without a file that have come since the number newest was given: one may be a new card for that one.
+
+        Only those that have a device as it had; of a card that nobody has seen, those that have one.
+        """
+        real = bool(card["functions"] or card["drivers"] or not card["ifindexes"])
+        others = {n: k for n, k in self.links.items() if k.ifindex > newest and n not in self._ours and not k.loopback}
+        return tuple(sorted(n for n, k in others.items() if k.kind not in STACKED and (n in self._devices) == real))
 
     # -- names
 

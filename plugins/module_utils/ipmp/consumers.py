@@ -41,6 +41,7 @@ class Consumers:
 
     def __init__(self, root: str, loop: loops.Loop, log: Log) -> None:
         self.folder, self.loop, self.log = os.path.join(root, FOLDER), loop, log
+        self._limits: Dict[str, float] = {}  # by program: s that it wants for a command
         self._left = 0  # programs that are at work
         self._waiting: List[Callable[[], None]] = []
 
@@ -76,6 +77,7 @@ class Consumers:
         objections: List[Objection] = []
 
         def known(program: str, limit: float, registered: List[str]) -> List[_Step]:
+            self._limits[program] = limit
             concerned = [resource for resource in resources if resource in registered]
             taken.extend([program, resource] for resource in concerned)
             return [
@@ -117,12 +119,22 @@ class Consumers:
         self._tell_all("undoremove", taken, force, self._logged("undoremove"), tell)
 
     def _tell_all(self, word: str, taken: Taken, force: bool, told: _Told, tell: Callable[[], None]) -> None:
-        steps: Dict[str, List[_Step]] = {}
         there = self.programs() if taken else []
-        for program, resource in taken:
-            if program in there:
-                steps.setdefault(program, []).append(_Step(word, resource, LIMIT, partial(told, program, resource)))
-        self._run([_Chain(self, program, force, one) for program, one in steps.items()], tell)
+        chains = []
+        for program in dict.fromkeys(program for program, _resource in taken if program in there):
+            resources = [resource for whose, resource in taken if whose == program]
+            chains.append(_Chain(self, program, force, self._steps(word, program, resources, told)))
+        self._run(chains, tell)
+
+    def _steps(self, word: str, program: str, resources: Sequence[str], told: _Told) -> List[_Step]:
+        """A daemon that was started since it has asked does not know yet how long the program may take."""
+
+        def each(limit: float) -> List[_Step]:
+            return [_Step(word, resource, limit, partial(told, program, resource)) for resource in resources]
+
+        if program in self._limits:
+            return each(self._limits[program])
+        return [_Step("scriptinfo", "", LIMIT, lambda outcome: each(_seconds(outcome.first("rcm_cmd_timeout"))))]
 
     def _run(self, chains: Sequence[_Chain], tell: Callable[[], None]) -> None:
         """All side by side; tell when all have ended. A program never runs twice at the same time."""

@@ -84,9 +84,11 @@ class Detaching:
             confirm_timeout=self.seconds,
             time=time.time(),
             lost=list(verdict.lost),
+            newest=max(link.ifindex for link in self.daemon.kernel.links.values()),
             hosting=dict(self.runtime.hosting),
             failed={nic.name: nic.health.failed for nic in nics},
             offline=[nic.name for nic in nics if nic.offline],
+            dark=self._dark(nics),
             held_back=[nic.name for nic in self.runtime.grouped() if nic.held_back],
             snapshot=self._snapshot([nic.name for nic in nics]),
             consumers=asked.taken,
@@ -175,6 +177,11 @@ class Detaching:
                 targets[nic.name] = choice[0]
         return rerouting.planned(transaction.snapshot, targets, self.runtime.hosting)
 
+    def _dark(self, nics: List[Nic]) -> List[str]:
+        """Groups of theirs in which nobody else works."""
+        left = self.inquiry.survivors([nic.name for nic in nics])
+        return sorted({nic.group for nic in nics if nic.group and not left[nic.group]})
+
     def _snapshot(self, leaving: List[str]) -> Dict[str, Any]:
         try:
             return whole.snapshot(self.daemon, leaving)
@@ -182,10 +189,17 @@ class Detaching:
             raise Denial("state", f"{error}; without it nothing could be put back, so nothing is begun") from error
 
     def _failed(self, failures: List[str], answer: Dict[str, Any]) -> None:
+        differences, stuck = answer["differences"], answer.get("hardware")
+        what = "everything was put back"
+        if stuck:
+            what = f"it could not be put back, so it stays detached ({stuck})"
+        elif differences:
+            what = f"it was put back, but not everything is as it was ({'; '.join(differences)})"
         self.reply.error(
-            "verify" if answer["differences"] else "internal",
-            f"a step failed and everything was put back: {'; '.join(failures)}",
-            differences=answer["differences"],
+            "hardware" if stuck else "verify" if differences else "internal",
+            f"a step failed and {what}: {'; '.join(failures)}",
+            differences=differences,
+            rolled_back=answer["rolled_back"],
         )
 
 

@@ -99,7 +99,8 @@ class Inquiry:
     def _left(self, name: str) -> Optional[Meant]:
         """The detached component of that name, else the one that took the interface of that name along."""
         cards = self._cards()
-        chosen = [c for c in cards if c["name"] == name] + [c for c in cards if name in c["interfaces"]]
+        chosen = [c for c in cards if c["name"] == name]
+        chosen += [c for c in cards if name in c["interfaces"] or name in c["altnames"]]
         return next((left for left in map(self._as_left, chosen) if left is not None), None)
 
     def _as_left(self, card: Dict[str, Any]) -> Optional[Meant]:

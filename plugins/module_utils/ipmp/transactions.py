@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 from . import loop as loops
 from .absences import Absences
 from .arguments import Args, Denial, number, text, texts
-from .components import seen
+from .components import Sysfs, seen
 from .consumers import Consumers, Taken
 from .control import Reply
 from .daemon import Daemon
@@ -47,9 +47,11 @@ class Transaction:
     time: float = 0.0
     moves: List[Dict[str, Optional[str]]] = field(default_factory=list)
     lost: List[str] = field(default_factory=list)
+    newest: int = 0  # the highest number of an interface when it began
     hosting: Dict[str, Optional[str]] = field(default_factory=dict)
     failed: Dict[str, bool] = field(default_factory=dict)
     offline: List[str] = field(default_factory=list)  # NICs of it that if_mpadm had taken offline
+    dark: List[str] = field(default_factory=list)  # groups in which nobody else worked when it began
     held_back: List[str] = field(default_factory=list)  # NICs of the host that were spares under FAILBACK=no
     snapshot: Dict[str, Any] = field(default_factory=dict)
     previous: Dict[str, Optional[str]] = field(default_factory=dict)
@@ -187,7 +189,14 @@ class Transactions:
                 return None
             reason = f": it was rolled back ({past['reason']})" if past else ""
             raise Denial("state", f"transaction {name} is not open{reason}", "no-transaction")
-        return self.named(name, kind)
+        transaction = self.named(name, kind)
+        if kind == "detach" and transaction.state != "committed":
+            raise Denial(
+                "state",
+                f"the detach of {transaction.component} is still under way ({transaction.state}), so there is nothing "
+                "to confirm yet: whoever takes it out commits it first",
+            )
+        return transaction
 
     def _end_query(self, args: Args, reply: Reply) -> None:
         """What confirming or rolling back would do: ``kind`` of the transaction, ``end``, ``transaction`` or null."""
@@ -217,8 +226,13 @@ class Transactions:
         reply.ok({"deadline": left})
 
     def _rollback(self, args: Args, reply: Reply, kind: str) -> None:
-        if self._to_roll_back(args.get("transaction"), kind) is None:
-            reply.ok({"changed": False, "rolled_back": False, "moves": [], "differences": []})
+        wanted = args.get("transaction")
+        if self._to_roll_back(wanted, kind) is None:
+            past = next((t for t in self.history if t["transaction"] == wanted and t["kind"] == kind), None)
+            undone = past is not None and past["state"] == "rolled_back"
+            reply.ok(
+                {"changed": False, "rolled_back": undone, "moves": [], "differences": [], "messages": _ended(past)}
+            )
             return
         self.undo(str(args.get("reason") or "asked for"), lambda answer: self._undone(reply, answer))
 
@@ -367,6 +381,7 @@ class Transactions:
             "moves": transaction.moves,
             "lost": transaction.lost,
             "time": transaction.time,
+            "newest": transaction.newest,
             "card": transaction.card,
             "routes": [*transaction.routes, *before],
         }
@@ -399,11 +414,34 @@ class Transactions:
             raise Denial("state", f"transaction {name} is being rolled back: {self.open.reason}", "no-transaction")
         return self.open
 
+    def hints(self, interfaces: List[str]) -> List[str]:
+        """What may have come in the stead of these, as far as they are out."""
+        try:
+            records = self.within(interfaces)
+        except JournalError:  # said by who reads them first
+            records = []
+        records += [record for name, record in self.absences.records.items() if name in interfaces]
+        return [hint for hint in map(self._hint, records) if hint]
+
+    def _hint(self, record: Dict[str, Any]) -> str:
+        """A card that comes under another name is never the one that is waited for: a sentence if that may be so."""
+        links, newest = self.daemon.kernel.links, record.get("newest")
+        missing = ", ".join(name for name in record["interfaces"] if name not in links)
+        found = Sysfs(links, ours=self.runtime.nics).newcomers(record["card"], newest) if missing and newest else ()
+        if not found:
+            return ""
+        came = ", ".join(f"{name} ({links[name].permanent_mac or links[name].mac})" for name in found)
+        return (
+            f"{came} came meanwhile, and no hostname file names it: if that is the new card, have udev name it "
+            f"{missing} (a .link file, see systemd.link(5)), or name it in the group instead of {missing}"
+        )
+
     def _list(self, _args: Args, reply: Reply) -> None:
         links = self.daemon.kernel.links
         records = [
             {
                 **record,
+                "hint": self._hint(record),
                 "seen": seen(record.get("card", record), links),
                 "now": {n: links[n].permanent_mac or links[n].mac for n in record["interfaces"] if n in links},
             }
@@ -411,3 +449,14 @@ class Transactions:
         ]
         waits = self.undoing.longest()
         reply.ok({"open": self.shown(), "records": records, "history": self.history, "wait_timeout": waits})
+
+
+def _ended(past: Optional[Dict[str, Any]]) -> List[str]:
+    """How a transaction has ended that is not open any more, as far as that is known."""
+    if past is None:
+        return []
+    if past["state"] == "rolled_back":
+        return [f"it was rolled back before: {past['reason']}"]
+    stays = "detached" if past["kind"] == "detach" else "in force"
+    why = f" ({past['reason']})" if past["reason"] else ""
+    return [f"it is confirmed, so {past['component']} stays {stays}{why}"]

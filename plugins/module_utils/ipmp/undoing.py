@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import forecast, health, rtnl, sysctl, whole
 from . import loop as loops
@@ -107,9 +107,10 @@ class Undoing:
         aside(self.daemon.loop, partial(put_back, transaction.card), written)
 
     def _missing(self, transaction: Transaction) -> List[str]:
-        """Interfaces of the component that were there before and are not now."""
-        before = transaction.snapshot.get("links", {})
-        return [n for n in transaction.card["interfaces"] if n in before and n not in self.daemon.kernel.links]
+        """Interfaces of the component that were there before and are not now, or that udev has not named yet."""
+        before, nics = transaction.snapshot.get("links", {}), self.runtime.nics
+        there = {n for n in self.daemon.kernel.links if n not in nics or nics[n].present}
+        return [n for n in transaction.card["interfaces"] if n in before and n not in there]
 
     def _stays_detached(self, transaction: Transaction, problem: str) -> None:
         """Better detached, with every address on a survivor, than half way back."""
@@ -121,8 +122,7 @@ class Undoing:
     # -- addresses
 
     def _bring_home(self, transaction: Transaction, before: Hosting, in_need: bool) -> None:
-        if transaction.kind == "apply":
-            self._put_files_back(transaction)
+        problems = self._put_files_back(transaction) if transaction.kind == "apply" else []
         nics = self.nics(transaction)
         for name, settings in transaction.snapshot.get("settings", {}).items():  # a card that was out has lost them
             for failure in sysctl.restore(name, settings):
@@ -138,7 +138,7 @@ class Undoing:
         self.runtime.wishes.update(
             {ip: n for ip, n in transaction.hosting.items() if n in transaction.interfaces and n}
         )
-        self.daemon.settle("rollback")
+        self._settle()
         there = [nic for nic in nics if nic.present]
 
         def home() -> bool:
@@ -148,19 +148,30 @@ class Undoing:
             )
 
         seconds = patience(self.runtime, nics, dict(self.daemon.prober.snapshot().detection_times))
-        self.daemon.wait(seconds, home, lambda _held: self._restored(transaction, before))
+        self.daemon.wait(seconds, home, lambda _held: self._restored(transaction, before, problems))
 
-    def _restored(self, transaction: Transaction, before: Hosting) -> None:
+    def _settle(self) -> None:
+        """Whatever it comes to, the way back has an end, or the host would be reserved for good; it is tried again."""
+        try:
+            self.daemon.settle("rollback")
+        except Exception as error:
+            self.daemon.log("err", f"the kernel could not be brought into line: {error or type(error).__name__}")
+
+    def _restored(self, transaction: Transaction, before: Hosting, problems: Sequence[str]) -> None:
+        """problems: what was not put back on the way."""
         nics = self.nics(transaction)
         there = [n for n in transaction.interfaces if n in transaction.snapshot.get("links", {})]  # when it began
         gone = [nic.name for nic in nics if not nic.present and nic.name in there]
         for nic in nics:
             nic.trusted = False
         self._spare_again(transaction)
-        differences: List[str] = [f"{name} is not there any more" for name in gone]
+        differences: List[str] = [*problems, *(f"{name} is not there any more" for name in gone)]
         if transaction.snapshot and not gone and not any(nic.present and nic.name not in there for nic in nics):
-            rtnl.restore_foreign(transaction.snapshot, there)  # static routes that were moved among them
-            differences += whole.changes(self.daemon, transaction.snapshot, transaction.interfaces)
+            try:
+                rtnl.restore_foreign(transaction.snapshot, there)  # static routes that were moved among them
+                differences += whole.changes(self.daemon, transaction.snapshot, transaction.interfaces)
+            except Exception as error:  # as in _settle
+                differences.append(f"what was not ours could not be looked after: {error or type(error).__name__}")
         over = partial(self._over, transaction, before, differences)
         self.transactions.consumers.restored(transaction.consumers, transaction.force, over)
 
@@ -172,7 +183,7 @@ class Undoing:
         for nic in idle:
             nic.held_back = True
         if idle:
-            self.daemon.settle("rollback")
+            self._settle()
 
     def _over(self, transaction: Transaction, before: Hosting, differences: List[str]) -> None:
         self.transactions.end(transaction, "rolled_back")
@@ -190,13 +201,19 @@ class Undoing:
         """Those of its interfaces that we know of."""
         return [self.runtime.nics[n] for n in transaction.interfaces if n in self.runtime.nics]
 
-    def _put_files_back(self, transaction: Transaction) -> None:
+    def _put_files_back(self, transaction: Transaction) -> List[str]:
+        """What they said is in force again even if they cannot be written; returns sentences about what went wrong."""
+        problems: List[str] = []
         try:
             with locked(self.daemon.root):
                 write_files(self.daemon.root, transaction.previous)
-            self.daemon.reconfigure(read_config(self.daemon.root), going_back=True)
-        except ConfigError as error:
-            self.daemon.log("err", f"the previous files could not be put back: {error}")
+        except (ConfigError, OSError) as error:
+            problems.append(f"the previous files could not be put back, only what they said is in force: {error}")
+        try:
+            self.daemon.reconfigure(read_config(self.daemon.root, transaction.previous), going_back=True)
+        except (ConfigError, OSError) as error:
+            problems.append(f"what the previous files said could not be put into force: {error}")
+        return problems
 
     # -- in need
 
@@ -211,7 +228,7 @@ class Undoing:
             if nic is None or group is None or self.runtime.group_state(group) != "failed":
                 continue
             can_return = nic.present or (transaction.hardware != "none" and transaction.card["reversible"])
-            if can_return and not transaction.force:
+            if can_return and group.name not in transaction.dark:
                 reason = f"group {group.name} has failed meanwhile"
                 self.daemon.loop.call_later(0, partial(self.undo, reason, in_need=True))
                 return

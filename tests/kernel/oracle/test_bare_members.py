@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Callable, Iterator, Optional
 
 import pytest
 from bed import Bed, eventually
+
+from ipmp.announcing import REPEAT
 
 pytestmark = pytest.mark.kernel
 DATA, CLIENT = "192.0.2.11", "192.0.2.250"
@@ -33,6 +36,7 @@ def begun(bed: Bed) -> None:
     """The client believes that the address is behind eth2, because eth2 has asked for the client."""
     bed.start(FILES)
     eventually(bed.on(eth1=DATA), bed.hosting)
+    time.sleep(REPEAT[-1] + 0.5)  # what is told again of the start would be taken for the news that is to come
     bed.client.run(["ping", "-c", "1", DATA])
     bed.host.run("ip neigh flush all")
 

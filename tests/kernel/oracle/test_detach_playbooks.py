@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List
 
 import pytest
-from bed import Bed
+from bed import Bed, eventually
 from cards import Cards, at_rest
 
 from lab import compare, dump, inventory
@@ -96,3 +96,34 @@ def test_a_card_that_no_timer_could_bring_back_needs_another_way(bed: Bed, play:
         assert [path for path, _text in cards.written] == ["bus/pci/drivers/e1000/unbind"] * 2
         assert play("dr_reattach").returncode == 0
         assert (bed.hosting(), present(bed)) == (HOME, [True, True])
+
+
+def test_a_card_that_cannot_be_put_back_does_not_pass_for_untouched(bed: Bed, play: Play) -> None:
+    with Cards(bed, FUNCTIONS) as cards:
+        cards.stuck.add(f"{CARD}.1")
+        (bed.root / "sys/bus/pci/rescan").unlink()
+        done = play("dr_detach")
+        assert done.returncode == 2
+        (line,) = [line for line in done.stdout.splitlines() if re.match(rf"h1  +{CARD}  +failed", line)]
+        assert "so it stays detached" in line and line.endswith("; status says how it is now")
+        assert (bed.interface("eth1")["state"], set(bed.hosting().values())) == ("detached", {"eth3"})
+
+
+def test_an_attach_that_is_not_as_after_a_boot_is_one_all_the_same(bed: Bed, play: Play) -> None:
+    """A macvlan cannot have a larger MTU than the NIC below it, which has become smaller meanwhile."""
+    a, b = "192.0.2.11", "192.0.2.12"
+    bed.start({"hostname.eth1": f"{a}/24 group g up\n", "hostname.mv0": f"{b}/24 group g mtu 2000 up\n"})
+    bed.host.ip("link set eth3 up mtu 2000", "link add link eth3 name mv0 type macvlan mode bridge")
+    try:
+        eventually(bed.on(eth1=a, mv0=b), bed.hosting)
+        assert bed.run("cfgadm", "-c", "unconfigure", "mv0").returncode == 0
+        bed.host.ip("link set eth3 mtu 1500")
+        done = play("dr_reattach", "-e", "ipmp_component=mv0")
+        assert done.returncode == 2
+        assert re.search(r"h1  +mv0  +failed .*mv0: its MTU is 1500, not 2000; it is attached\n", done.stdout), (
+            done.stdout
+        )
+        assert bed.on(eth1=a, mv0=b)()
+    finally:
+        bed.run("ip", "link", "del", "mv0")
+        bed.host.ip("link set eth3 mtu 1500 down")

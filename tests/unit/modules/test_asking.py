@@ -117,6 +117,41 @@ def test_a_commit_that_fails_is_rolled_back(root: str, monkeypatch: pytest.Monke
         assert bed.requests[-1]["transaction"] == "t1"
 
 
+@pytest.mark.parametrize("step", ["detach_prepare", "detach_commit"])
+def test_a_daemon_that_ends_meanwhile_leaves_nobody_in_doubt(
+    root: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """It is not said that nothing was changed, for nobody can tell."""
+
+    def end(_args: Any, reply: Any) -> None:
+        reply._connection.close()
+
+    with serving(root, **{"detach_prepare": PREPARED, "detach_commit": end, "detach_rollback": end, step: end}):
+        with pytest.raises(Failed, match="; what is not finished is undone by the daemon itself") as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1")
+    assert failure.value.result["rolled_back"] is False
+
+
+def test_one_that_has_been_undone_already_is_told_to_be(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    undone = {"changed": False, "rolled_back": True, "moves": [], "differences": [], "messages": ["it was too late"]}
+    with serving(root, detach_prepare=PREPARED, detach_commit=refuse("state"), detach_rollback=undone):
+        with pytest.raises(Failed, match="one sentence; it was too late") as failure:
+            run(monkeypatch, "ipmp_dr", component="eth1")
+        assert failure.value.result["rolled_back"] is True
+        result = run(monkeypatch, "ipmp_dr", state="rolled_back", transaction="t1")
+    assert (result["changed"], result["rolled_back"], result["messages"]) == (False, True, ["it was too late"])
+
+
+def test_nobody_is_asked_to_let_go_of_what_is_attached(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whatever way out is named with it may be none of this component's."""
+    attached = {"changed": False, "moves": [], "messages": []}
+    with serving(root, detach_query=QUERY, attach=attached, attach_query=attached) as bed:
+        for check in (True, False):
+            run(monkeypatch, "ipmp_dr", component="eth1", state="attached", hardware="slot", check=check)
+    asked = [request for request in bed.requests if request["op"] == "detach-query"]
+    assert [(request["consumers"], request["hardware"]) for request in asked] == [(False, "none")] * 2
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_a_refused_detach_fails_in_check_mode_too(root: str, monkeypatch: pytest.MonkeyPatch, check: bool) -> None:
     refused = {**QUERY, "allowed": False, "refusals": REFUSALS, "warnings": ["one sentence"]}

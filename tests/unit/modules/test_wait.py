@@ -12,7 +12,12 @@ import pytest
 from control_bed import serving
 from running import Failed, run
 
-RECORD = {"component": "0000:00:05", "interfaces": ["eth1", "eth2"], "now": {"eth2": "02:00:00:00:00:02"}}
+RECORD = {
+    "component": "0000:00:05",
+    "interfaces": ["eth1", "eth2"],
+    "now": {"eth2": "02:00:00:00:00:02"},
+    "card": {"altnames": ["enp0s5"]},
+}
 OPEN = {"transaction": "t1", "component": "eth1", "interfaces": ["eth1"]}
 
 
@@ -27,7 +32,7 @@ def records(seen: str) -> Dict[str, Any]:
 
 
 @pytest.mark.parametrize(("wanted", "seen"), [("gone", "gone"), ("gone", "back"), ("back", "back")])
-@pytest.mark.parametrize("name", ["0000:00:05", "eth2"])
+@pytest.mark.parametrize("name", ["0000:00:05", "eth2", "enp0s5"])
 def test_what_is_so_already_needs_no_waiting(
     root: str, monkeypatch: pytest.MonkeyPatch, name: str, wanted: str, seen: str
 ) -> None:
@@ -48,6 +53,12 @@ def test_what_does_not_happen_in_time_fails(
             run(monkeypatch, "ipmp_wait", component="eth1", seen=wanted, wait_timeout=0)
         assert failure.value.result["reason"] == "timeout"
         assert run(monkeypatch, "ipmp_wait", component="eth1", seen=wanted, check=True)["seen"] == seen
+
+
+def test_who_has_come_in_its_stead_is_told(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"records": [{**RECORD, "seen": "gone", "hint": "eth9 has come"}], "open": None}
+    with serving(root, transactions=answer), pytest.raises(Failed, match="not come back after 0 s; eth9 has come$"):
+        run(monkeypatch, "ipmp_wait", component="eth1", seen="back", wait_timeout=0)
 
 
 def test_what_may_still_be_undone_is_not_waited_for(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
