@@ -47,6 +47,7 @@ def results(*rows: Dict[str, Any]) -> Dict[str, Any]:
             "python_daemon": "3.11.2",
             "python_bench": "3.12.9",
             "load": 0.25,
+            "datagram_us": 3.58,
             "others_busy_percent": {"least": 0.5, "most": 2.0},
             "stolen_percent": 0.1,
         },
@@ -80,7 +81,17 @@ def test_every_row_and_the_machine_are_on_the_page() -> None:
     assert line(text, "two") == "| two | ms | 150 | 150 | 150 | 150 | 1 | - | none | - |"
     for words in ("title of one. Note of one.", "title of two. Note of two."):
         assert words in text
-    for words in ("A Processor, 2 cores", "7.5 GiB", "6.1.0-test", "3.11.2", "3.12.9", "0.25", "0.5 to 2 %", "abc1234"):
+    for words in (
+        "A Processor, 2 cores",
+        "7.5 GiB",
+        "6.1.0-test",
+        "3.11.2",
+        "3.12.9",
+        "0.25",
+        "0.5 to 2 %",
+        "abc1234",
+        "3.58 us",
+    ):
         assert words in text
     assert "2026-01-02T03:04:05Z" in text
 
