@@ -114,7 +114,9 @@ def test_rows_measured_later_take_the_place_of_theirs_and_say_when() -> None:
     assert found["missing"] == []
     assert merged(known, some, ["one", "unheard"])["missing"] == ["unheard"]
     assert [words.partition(":")[0] for words in about] == ["* `new`", "* `one`"]
-    assert all("at def5678, 2026-02-03T00:00:00Z" in words for words in about)
+    assert all(words.endswith("at def5678, 2026-02-03T00:00:00Z.") for words in about)
+    some["machine"] = {**some["machine"], "cpu": "Another Processor"}
+    assert "2026-02-03T00:00:00Z, on Another Processor." in page(merged(known, some, ["new", "one", "two"]))
 
 
 def test_goals_are_of_the_median_or_of_what_they_say() -> None:
