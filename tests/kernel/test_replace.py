@@ -97,7 +97,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(bed: Bed) -> None:
 def test_a_card_that_nobody_takes_out_stays_detached_until_a_hook_says_that_it_is_done(
     bed: Bed, tmp_path: Path
 ) -> None:
-    late = bed.play("dr_replace", *ETH1, "-e", "ipmp_replace_timeout=2")
+    late = bed.play("dr_replace", *ETH1, "-e", "ipmp_replace_timeout=2", "-e", "dr_look=1")
     assert late.returncode == 2
     cells = row(late.stdout, "h1")
     assert cells[1:3] == ["eth1", "failed"]

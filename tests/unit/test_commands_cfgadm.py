@@ -241,6 +241,43 @@ def test_a_failing_commit_puts_everything_back_and_shows_what_differs(tmp_path: 
         )
 
 
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ({"messages": ["it is confirmed, so eth1 stays detached"]}, "it is confirmed, so eth1 stays detached"),
+        ({}, "'cfgadm -al' shows how it is now"),  # of an older daemon
+    ],
+)
+def test_what_was_not_put_back_is_not_said_to_be_as_before(tmp_path: Path, answer: Dict[str, Any], end: str) -> None:
+    """The commit had arrived, its answer had not."""
+    nothing = {**ROLLED_BACK, "changed": False, "rolled_back": False, **answer}
+    with detaching(tmp_path, detach_commit=refusing("internal", "lost"), detach_rollback=nothing):
+        assert run(tmp_path, "-c", "unconfigure", "eth1") == (1, "", f"cfgadm: Library error: lost; {end}\n")
+
+
+def test_put_back_with_differences_is_put_back(tmp_path: Path) -> None:
+    differs = "rolled back, but not everything is as it was: eth1: mtu"
+    with detaching(
+        tmp_path, detach_commit=refusing("timeout", "too late"), detach_rollback=refusing("verify", differs)
+    ):
+        assert run(tmp_path, "-c", "unconfigure", "eth1") == (1, "", f"cfgadm: Library error: too late; {differs}\n")
+
+
+@pytest.mark.parametrize("function", ["configure", "unconfigure"])
+def test_whoever_is_tired_of_waiting_gets_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    def interrupt(*_args: Any, **_more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cfgadm.Client, "call", interrupt)
+    assert run(tmp_path, "-c", function, "eth1", "eth2") == (
+        1,
+        "",
+        "cfgadm: Configuration operation cancelled: eth1: interrupted; 'cfgadm -al' shows how it is now\n",
+    )
+
+
 def test_a_failing_rollback_is_told(tmp_path: Path) -> None:
     with detaching(tmp_path, detach_commit=refusing("timeout", "too late"), detach_rollback=refusing("internal", "no")):
         assert run(tmp_path, "-c", "unconfigure", "eth1") == (

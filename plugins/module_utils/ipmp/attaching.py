@@ -22,6 +22,7 @@ from .runtime import Nic, Runtime
 from .transactions import Transactions
 
 VERIFY_WAIT = 2.0  # s for what is not as it should be to become so
+AGAIN = 2.0  # s between looks, after a start, whether an attach that was cut off can be made
 WAIT = 60.0  # s for everything to be in place, at least, unless the caller says otherwise
 
 
@@ -43,10 +44,25 @@ class Attaching:
         except JournalError:  # said by who reads them first
             return
         for component in cut_off:
-            try:
-                self.attach({"component": component}, None)
-            except Denial as denial:
+            self._again(component)
+
+    def _again(self, component: str) -> None:
+        try:
+            self.attach({"component": component}, None)
+        except Denial as denial:
+            if denial.kind == "busy":  # it does not become out of date: its record has it until it is made
+                self.daemon.loop.call_later(AGAIN, partial(self._if_returning, component))
+            else:
                 self.daemon.log("err", f"an attach of {component} that was cut off does not go on: {denial.message}")
+
+    def _if_returning(self, component: str) -> None:
+        """Nobody has attached or detached it meanwhile."""
+        try:
+            record = self.transactions.records.read(component)
+        except JournalError:
+            record = None
+        if record is not None and record.get("returning"):
+            self._again(component)
 
     def patience(self, nics: List[Nic]) -> float:
         """s that an attach of these may take."""

@@ -104,6 +104,8 @@ class Detaching:
             message = f"transaction {transaction.transaction} was rolled back meanwhile: {transaction.reason}"
             self.reply.error("state", message, "no-transaction")
             return
+        if not failures and not self.reply.open:  # nobody could commit it
+            failures = ["whoever asked for it has gone"]
         if not failures:
             try:
                 failures = self._still_allowed(transaction) or self._take_out(transaction, nics)

@@ -250,11 +250,13 @@ class Transactions:
             reply.ok(answer)
 
     def _taken_out(self) -> FrozenSet[str]:
+        opened = self.open
+        out = opened.interfaces if opened is not None and opened.state in ("prepared", "committed") else ()
         try:
-            return frozenset(name for record in self.records.all() for name in record["interfaces"])
+            return frozenset((*out, *(name for record in self.records.all() for name in record["interfaces"])))
         except JournalError as error:
             self.daemon.log("err", str(error))
-            return frozenset()
+            return frozenset(out)
 
     # -- configuration with a dead-man timer
 

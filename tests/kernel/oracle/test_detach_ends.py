@@ -16,7 +16,7 @@ import pytest
 from bed import Bed, eventually
 from cards import Cards, at_rest
 
-from ipmp.client import DaemonError
+from ipmp.client import ClientError, DaemonError
 from lab import compare, dump
 
 pytestmark = pytest.mark.kernel
@@ -29,6 +29,7 @@ case $1 in
 scriptinfo) echo rcm_script_version=1 ;;
 register) echo rcm_resource_name=SUNW_network/eth1 ;;
 preremove) touch /run/preremove; sleep 1 ;;
+undoremove) touch /run/undoremove ;;
 esac
 """
 
@@ -45,7 +46,7 @@ def aside(answers: List[Any], bed: Bed, op: str, **args: Any) -> threading.Threa
     def ask() -> None:
         try:
             answers.append(bed.call(op, **args))
-        except DaemonError as error:
+        except ClientError as error:
             answers.append(error)
 
     caller = threading.Thread(target=ask)
@@ -81,6 +82,59 @@ def test_what_is_not_committed_is_not_confirmed(bed: Bed) -> None:
     bed.call("detach-commit", transaction=name)
     assert bed.call("detach-confirm", transaction=name)["changed"]
     assert bed.interface("eth1")["state"] == "detached"
+
+
+def test_a_caller_who_leaves_while_consumers_let_go_has_moved_nothing(bed: Bed) -> None:
+    """Nobody could commit it; the host is not reserved for a minute, nor are addresses away so long."""
+    bed.start(PAIR)
+    bed.host.run("rm -f /run/preremove /run/undoremove")
+    bed.host.write_file("/etc/ipmp/rcm/slow", SLOW, 0o755)
+    process = bed.host.popen(["cfgadm", "-c", "unconfigure", "eth1"])
+    eventually((bed.root / "run/preremove").exists, "it has begun")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    eventually(lambda: opened(bed) is None, "over", 10)
+    assert (history(bed)["state"], history(bed)["reason"]) == ("rolled_back", "whoever asked for it has gone")
+    assert (bed.root / "run/undoremove").exists()
+    assert bed.log.find("Successfully failed over from NIC eth1 to NIC eth2") is None
+    assert bed.hosting() == {A1: "eth1", B1: "eth2"}
+
+
+def test_files_that_go_and_come_in_the_middle_bring_nothing_back(bed: Bed) -> None:
+    bed.start(PAIR)
+    before = at_rest(bed)
+    name = bed.call("detach-prepare", component="eth1", confirm_timeout=600)["transaction"]
+    bed.call("detach-commit", transaction=name)
+    for text, wanted in ((None, ["eth2"]), (PAIR["hostname.eth1"], ["eth1", "eth2"])):
+        bed.write({"hostname.eth1": text})
+        bed.signal(signal.SIGHUP)
+        eventually(lambda wanted=wanted: [i["name"] for i in bed.status()["interfaces"]] == wanted, "read")  # type: ignore[misc]
+    time.sleep(0.5)
+    assert bed.interface("eth1")["state"] == "detached"
+    assert bed.on(eth2=f"{A1} {B1}")()
+    undone = bed.call("detach-rollback", transaction=name)
+    assert (undone["rolled_back"], undone["differences"]) == (True, [])
+    eventually(lambda: not compare(before, dump(bed.host), nexthop_ids=False), "the kernel is as before", 10)
+
+
+def test_an_attach_that_was_cut_off_goes_on_after_what_is_in_its_way(bed: Bed) -> None:
+    bed.start(PAIR)
+    bed.host.run("ip route add 203.0.113.0/24 via 192.0.2.254 dev eth1 proto static onlink")
+    assert bed.run("cfgadm", "-c", "unconfigure", "eth1").returncode == 0
+    bed.nic("eth1").pull()
+    caller = aside([], bed, "attach", component="eth1")
+    eventually(lambda: bed.interface("eth1")["state"] == "failed", "it waits for the link")
+    other = bed.call("detach-prepare", component="eth3")["transaction"]
+    bed.stop(signal.SIGKILL)
+    caller.join(30)
+    bed.run_daemon()
+    assert opened(bed)["transaction"] == other
+    bed.nic("eth1").plug()
+    eventually(bed.on(eth1=A1), "it is home by itself")
+    assert [r["component"] for r in bed.call("transactions")["records"]] == ["eth1"]
+    bed.call("detach-commit", transaction=other)
+    eventually(lambda: [r["component"] for r in bed.call("transactions")["records"]] == ["eth3"], "its record has gone")
+    assert "dev eth1" in bed.run("ip", "route", "show", "203.0.113.0/24").stdout
 
 
 def test_a_forced_one_is_undone_when_the_survivor_fails(bed: Bed) -> None:

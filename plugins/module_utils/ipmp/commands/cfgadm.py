@@ -117,10 +117,16 @@ class _Command:
             asked = {"transaction": transaction, "reason": reason, "wait_timeout": self.seconds}
             answer = self.client.call("detach-rollback", **asked)
         except ClientError as second:
-            return _Failure(library, f"{reason}; and it could not be put back: {second}")
+            back = isinstance(second, DaemonError) and second.kind == "verify"  # what it says is enough
+            return _Failure(
+                library, f"{reason}; {second}" if back else f"{reason}; and it could not be put back: {second}"
+            )
         differences = answer.get("differences") or []
         if differences:
             return _Failure(library, f"{reason}; {ap_id} was put back, except for: {'; '.join(map(str, differences))}")
+        if not answer.get("rolled_back"):  # there was nothing to undo any more
+            told = "; ".join(answer.get("messages") or ["'cfgadm -al' shows how it is now"])
+            return _Failure(library, f"{reason}; {told}")
         return _Failure(library, f"{reason}; {ap_id} is as it was before")
 
     def _tell(self, answer: Dict[str, Any]) -> None:
@@ -160,6 +166,9 @@ def main(
             do(ap_id)
         except (_Failure, ClientError) as error:
             codes.append(_report(error, ap_id, stderr))
+        except KeyboardInterrupt:
+            told = f"{ap_id}: interrupted; 'cfgadm -al' shows how it is now"
+            return _report(_Failure("Configuration operation cancelled", told), ap_id, stderr)
     return next(iter(codes), OK)
 
 
