@@ -74,7 +74,8 @@ def test_a_lab_in_the_background_obeys_until_it_is_taken_down(tmp_path: Path) ->
         assert "eth1" in say("sh", "h1", "ip", "-br", "link").stdout
         assert "h1 has no eth9" in say("pull", "h1", "eth9").stderr
         assert say("sh", "client", "ping", "-c1", "192.0.2.254").returncode == 0
-        assert "h1" in say("sh", "controller", "ansible", "h1", "-m", "ansible.builtin.raw", "-a", "hostname").stdout
+        done = say("sh", "controller", "ansible", "h1", "-m", "ansible.builtin.raw", "-a", "hostname")
+        assert "rc=0" in done.stdout, done.stdout + done.stderr
         assert "ipmp_dr" in say("sh", "controller", "ansible-doc", "-l", "netpath.ipmp").stdout
     finally:
         assert "gone" in say("down").stdout
