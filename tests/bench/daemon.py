@@ -34,10 +34,13 @@ def pid_of(bed: Bed) -> int:
     raise BenchError("the daemon is not among the host's processes")
 
 
-def quiet(pid: int) -> None:
-    """Returns when the daemon has finished what it had to do, preparations for the next failure included."""
+def quiet(pid: int, share: float = QUIET) -> None:
+    """Returns when the daemon has finished what it had to do, preparations for the next failure included.
+
+    share: percent of a core that it may use even so.
+    """
     end = time.monotonic() + QUIET_LIMIT
-    while load.share(pid, WINDOW) > QUIET:
+    while load.share(pid, WINDOW) > share:
         if time.monotonic() > end:
             raise BenchError(f"the daemon is still busy after {QUIET_LIMIT:g} s")
 

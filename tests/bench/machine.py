@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Dict
+
+TRIES, DATAGRAMS = 5, 10_000
 
 
 def commit(checkout: Path) -> str:
@@ -20,7 +24,7 @@ def commit(checkout: Path) -> str:
 
 
 def describe() -> Dict[str, Any]:
-    """Processor, cores, memory, kernel, Pythons, and the load of the last minute."""
+    """Processor, cores, memory, kernel, Pythons, the load of the last minute, and how quick system calls are."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     model = re.search(r"model name\s*:\s*(.+)", cpuinfo)
     memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))
@@ -34,4 +38,16 @@ def describe() -> Dict[str, Any]:
         "python_daemon": hosts[-1] if hosts else "",
         "python_bench": platform.python_version(),
         "load": round(os.getloadavg()[0], 2),
+        "datagram_us": round(min(_datagram() for _ in range(TRIES)) * 1e6, 2),
     }
+
+
+def _datagram() -> float:
+    """s for one that is sent and read, which tells how quick machines are at what most rows are made of."""
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, other:
+        began = time.perf_counter()
+        for _ in range(DATAGRAMS):
+            one.send(b"x")
+            other.recv(1)
+        return (time.perf_counter() - began) / DATAGRAMS

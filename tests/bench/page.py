@@ -134,8 +134,10 @@ def _machine(results: Mapping[str, Any]) -> List[str]:
         f"| taken by the host of the virtual machine | {value(machine['stolen_percent'])} % |",
         f"| code | {results['commit'] or 'unknown'} |",
         f"| when | {results['began']}, {results['seconds']} s |",
-        "",
     ]
+    if "datagram_us" in machine:  # earlier runs have not measured it
+        lines.append(f"| a datagram through a local socket | {value(machine['datagram_us'])} us, sent and read |")
+    lines.append("")
     if others["most"] > QUIET:
         lines.append(SHARED)
     return lines
@@ -165,16 +167,21 @@ def _goal(row: Mapping[str, Any]) -> str:
 def _about(row: Mapping[str, Any]) -> str:
     cannot = "".join(f" {name}: {why}." for name, why in sorted(row["cannot"].items()))
     later = row.get("later")
-    when = f" Measured later than the rest, at {later['commit']}, {later['began']}." if later else ""
+    where = f", on {later['cpu']}" if later and "cpu" in later else ""
+    when = f" Measured later than the rest, at {later['commit']}, {later['began']}{where}." if later else ""
     return f"* `{row['id']}`: {row['title']}. {row['note'][:1].upper()}{row['note'][1:]}.{cannot}{when}"
 
 
 def merged(known: Mapping[str, Any], some: Mapping[str, Any], order: Sequence[str]) -> Dict[str, Any]:
     """A whole run's results in which some rows were measured anew; each of these says when, and of which code.
 
+    If that was on another processor, it says on which.
+
     order is of the ids of all rows; one that is not among them any more is left out.
     """
     later = {what: some[what] for what in ("commit", "began")}
+    if some["machine"]["cpu"] != known["machine"]["cpu"]:
+        later["cpu"] = some["machine"]["cpu"]
     rows = {row["id"]: row for row in known["rows"]}
     rows.update({row["id"]: {**row, "later": later} for row in some["rows"]})
     missing = [name for name in order if name not in rows]

@@ -27,6 +27,7 @@ FILES = {
 }
 TARGETS = [f"192.0.2.{last}" for last in (254, 250, 201, 202, 203)]  # the last ones are the client's, too
 ANSWERS = 10  # of each NIC, before the first round
+PROBING = 20.0  # percent of a core that it may take on slow machines
 
 
 def silent_loss(detection_time: int, usual: int, run: Run, *, targets: int = 2, compared: bool = True) -> Figures:
@@ -49,7 +50,7 @@ def silent_loss(detection_time: int, usual: int, run: Run, *, targets: int = 2, 
         pid = daemon.pid_of(bed)
         eventually(lambda: all(nic["probing"][0]["acked"] >= ANSWERS for nic in bed.status()["interfaces"]), "answers")
         for _ in range(run.rounds(usual)):
-            daemon.quiet(pid)
+            daemon.quiet(pid, PROBING)
             since = bed.log.mark()
             with Ear(bed.client, "c0") as ear:
                 time.sleep(random.uniform(0, detection_time / 7000))

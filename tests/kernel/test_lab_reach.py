@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict
 
 import pytest
 
@@ -57,7 +56,9 @@ def test_a_host_that_is_gone_is_unreachable_and_not_failed(tmp_path: Path) -> No
 
 def test_a_lab_in_the_background_obeys_until_it_is_taken_down(tmp_path: Path) -> None:
     def say(*words: str) -> subprocess.CompletedProcess:
-        environment: Dict[str, str] = {**os.environ, "LAB_FOLDER": str(tmp_path)}
+        # As a stranger's shell: without the project's own programs, and without what make sets for them.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment.update(PATH="/usr/sbin:/usr/bin:/sbin:/bin", LAB_FOLDER=str(tmp_path))
         command = [sys.executable, "-m", "lab", *words]
         return subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True, timeout=60)
 
@@ -73,6 +74,9 @@ def test_a_lab_in_the_background_obeys_until_it_is_taken_down(tmp_path: Path) ->
         assert "eth1" in say("sh", "h1", "ip", "-br", "link").stdout
         assert "h1 has no eth9" in say("pull", "h1", "eth9").stderr
         assert say("sh", "client", "ping", "-c1", "192.0.2.254").returncode == 0
+        done = say("sh", "controller", "ansible", "h1", "-m", "ansible.builtin.raw", "-a", "hostname")
+        assert "rc=0" in done.stdout, done.stdout + done.stderr
+        assert "ipmp_dr" in say("sh", "controller", "ansible-doc", "-l", "netpath.ipmp").stdout
     finally:
         assert "gone" in say("down").stdout
     assert "no lab is running" in say("sh", "h1", "true").stderr

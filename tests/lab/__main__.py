@@ -19,11 +19,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 from .example import GATEWAY, description, variables
 from .host import Host
-from .inventory import CHECKOUT, PLUGINS
+from .inventory import CHECKOUT, PLUGINS, environment
 from .lab import Lab
 from .serve import CABLE_WORDS, HOST_WORDS, ask, serve
 from .spec import LabError
@@ -123,10 +123,16 @@ def run(arguments: argparse.Namespace) -> int:
 def enter(host: str, command: List[str]) -> int:
     """A shell, or one command, in a host, the client, the router or the controller."""
     answer = ask(FOLDER, {"word": "place", "host": host})
-    place = Host(host, answer["pid"], answer["kinds"], None if host != "controller" else dict(os.environ))
+    place = Host(host, answer["pid"], answer["kinds"], None if host != "controller" else of_controller())
     terminal = {"TERM": os.environ.get("TERM", "dumb"), "PS1": f"{host}# "}
     line = place.command(command or ["sh", "-i"])
     return subprocess.run(line, env={**place.environment, **terminal}, check=False).returncode
+
+
+def of_controller() -> Dict[str, str]:
+    """The environment in which a person finds ansible's programs, the collection and the hosts of this lab."""
+    path = os.pathsep.join([str(CHECKOUT / "build" / "venv" / "bin"), os.environ.get("PATH", os.defpath)])
+    return {"ANSIBLE_INVENTORY": str(FOLDER / "inventory.yml"), **environment({"PATH": path})}
 
 
 def hint(lab: Lab, inventory: Path) -> str:
@@ -144,6 +150,7 @@ The hosts have no address before that. Then, in {CHECKOUT / "tests"}:
 
   python3 -m lab sh {first.name} ipmpstat -i       what a host says of its cards
   python3 -m lab sh client ping {GATEWAY}    the client's view; try a data address
+  python3 -m lab sh controller ansible-playbook netpath.ipmp.dr_check -e ipmp_component=eth1
   python3 -m lab pull {first.name} eth1            a cable is pulled; plug, cut, mend, out, back likewise
 
 make lab-down removes it."""

@@ -47,6 +47,7 @@ def results(*rows: Dict[str, Any]) -> Dict[str, Any]:
             "python_daemon": "3.11.2",
             "python_bench": "3.12.9",
             "load": 0.25,
+            "datagram_us": 3.58,
             "others_busy_percent": {"least": 0.5, "most": 2.0},
             "stolen_percent": 0.1,
         },
@@ -80,7 +81,17 @@ def test_every_row_and_the_machine_are_on_the_page() -> None:
     assert line(text, "two") == "| two | ms | 150 | 150 | 150 | 150 | 1 | - | none | - |"
     for words in ("title of one. Note of one.", "title of two. Note of two."):
         assert words in text
-    for words in ("A Processor, 2 cores", "7.5 GiB", "6.1.0-test", "3.11.2", "3.12.9", "0.25", "0.5 to 2 %", "abc1234"):
+    for words in (
+        "A Processor, 2 cores",
+        "7.5 GiB",
+        "6.1.0-test",
+        "3.11.2",
+        "3.12.9",
+        "0.25",
+        "0.5 to 2 %",
+        "abc1234",
+        "3.58 us",
+    ):
         assert words in text
     assert "2026-01-02T03:04:05Z" in text
 
@@ -103,7 +114,9 @@ def test_rows_measured_later_take_the_place_of_theirs_and_say_when() -> None:
     assert found["missing"] == []
     assert merged(known, some, ["one", "unheard"])["missing"] == ["unheard"]
     assert [words.partition(":")[0] for words in about] == ["* `new`", "* `one`"]
-    assert all("at def5678, 2026-02-03T00:00:00Z" in words for words in about)
+    assert all(words.endswith("at def5678, 2026-02-03T00:00:00Z.") for words in about)
+    some["machine"] = {**some["machine"], "cpu": "Another Processor"}
+    assert "2026-02-03T00:00:00Z, on Another Processor." in page(merged(known, some, ["new", "one", "two"]))
 
 
 def test_goals_are_of_the_median_or_of_what_they_say() -> None:

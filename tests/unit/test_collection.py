@@ -144,18 +144,29 @@ def test_a_folder_without_files_is_no_host_without_groups(installed: Path) -> No
     assert f"No file that can be migrated is below {installed / 'nowhere'}/etc" in text
 
 
+def see(home: Path, that: str, hosts: Dict[str, Dict[str, object]], *arguments: str) -> None:
+    """Assert on each host what a dr_* playbook takes from its variables."""
+    task = {"name": "See", "ansible.builtin.assert": {"that": that}}
+    known = str(home / "collections/ansible_collections/netpath/ipmp/playbooks/vars/dr.yml")
+    play = {"name": "See", "hosts": "all", "gather_facts": False, "vars_files": [known], "tasks": [task]}
+    (home / "play.yml").write_text(yaml.safe_dump([play]))
+    named = inventory(home, yaml.safe_dump({"all": {"hosts": hosts}}))
+    ansible(home, "ansible-playbook", "-i", named, str(home / "play.yml"), *arguments)
+
+
+@pytest.mark.parametrize("nobody", ["", []])
+def test_without_a_name_the_controller_verifies_and_not_everybody(installed: Path, nobody: object) -> None:
+    extra = json.dumps({"ipmp_verify_from": nobody})
+    see(installed, "dr_verifiers == ['localhost']", {"h0": {}, "h1": {}}, "-e", extra)
+
+
 def test_every_name_of_the_ssh_connection_has_its_port_verified(installed: Path) -> None:
     ports = {"ssh": [22], "ansible.builtin.ssh": [22], "smart": [22], "ansible.builtin.paramiko_ssh": [22], "local": []}
-    hosts = {
+    hosts: Dict[str, Dict[str, object]] = {
         f"h{number}": {"ansible_connection": name, "expected": expected}
         for number, (name, expected) in enumerate(ports.items())
     }
-    (task,) = yaml.safe_load("[{name: See, ansible.builtin.assert: {that: dr_ports == expected}}]")
-    known = str(installed / "collections/ansible_collections/netpath/ipmp/playbooks/vars/dr.yml")
-    play = {"name": "See", "hosts": "all", "gather_facts": False, "vars_files": [known], "tasks": [task]}
-    (installed / "play.yml").write_text(yaml.safe_dump([play]))
-    named = inventory(installed, yaml.safe_dump({"all": {"hosts": hosts}}))
-    ansible(installed, "ansible-playbook", "-i", named, str(installed / "play.yml"))
+    see(installed, "dr_ports == expected", hosts)
 
 
 NOBODY = "ipmp: {hosts: {db1: {ansible_host: 127.0.0.1, ansible_port: 1, ansible_connection: ssh}}}"

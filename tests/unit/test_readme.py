@@ -61,6 +61,15 @@ def test_make_targets_exist_and_are_built(page: str) -> None:
         assert dry.returncode == 0, f"make {target}: {dry.stderr}"
 
 
+def test_every_variable_of_the_playbooks_is_explained() -> None:
+    pages = "".join(page.read_text() for page in (CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")))
+    texts = "".join(path.read_text() for path in (CHECKOUT / "playbooks").rglob("*.yml"))
+    modules = {path.stem for path in (CHECKOUT / "plugins" / "modules").glob("ipmp_*.py")}
+    asked = set(re.findall(r"\bipmp_[a-z_]+", texts)) - modules
+    assert {"ipmp_component", "ipmp_verify_ports"} <= asked
+    assert asked - set(re.findall(r"\bipmp_[a-z_]+", pages)) == set()
+
+
 def test_example_is_what_the_roles_accept() -> None:
     variables = {name: value for name, value in example().items() if name.startswith("ipmp_")}
     for role in ("mpathd", "hostname_files"):

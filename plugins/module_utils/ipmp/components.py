@@ -85,6 +85,23 @@ def seen(card: Mapping[str, Any], links: Mapping[str, LinkEvent]) -> str:
     return "there" if any(before.get(name) == index for name, index in here.items()) else "back"
 
 
+def misnamed(record: Mapping[str, Any], links: Mapping[str, LinkEvent], ours: Collection[str]) -> str:
+    """A card that comes under another name is never the one that a RECORD waits for: a sentence if that may be so.
+
+    ours: as for Sysfs.
+    """
+    newest = record.get("newest")
+    missing = ", ".join(name for name in record["interfaces"] if name not in links)
+    found = Sysfs(links, ours=ours).newcomers(record["card"], newest) if missing and newest else ()
+    if not found:
+        return ""
+    came = ", ".join(f"{name} ({links[name].permanent_mac or links[name].mac})" for name in found)
+    return (
+        f"{came} came meanwhile, and no hostname file names it: if that is the new card, have udev name it "
+        f"{missing} (a .link file, see systemd.link(5)), or name it in the group instead of {missing}"
+    )
+
+
 class Sysfs:
     """One look at sysfs: the devices of the host's NICs, PCI functions, slots. Cheap enough for each question.
 

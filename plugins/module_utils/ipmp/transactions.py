@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Tuple
 from . import loop as loops
 from .absences import Absences
 from .arguments import Args, Denial, number, text, texts
-from .components import Sysfs, seen
+from .components import misnamed, seen
 from .consumers import Consumers, Taken
 from .control import Reply
 from .daemon import Daemon
@@ -426,17 +426,7 @@ class Transactions:
         return [hint for hint in map(self._hint, records) if hint]
 
     def _hint(self, record: Dict[str, Any]) -> str:
-        """A card that comes under another name is never the one that is waited for: a sentence if that may be so."""
-        links, newest = self.daemon.kernel.links, record.get("newest")
-        missing = ", ".join(name for name in record["interfaces"] if name not in links)
-        found = Sysfs(links, ours=self.runtime.nics).newcomers(record["card"], newest) if missing and newest else ()
-        if not found:
-            return ""
-        came = ", ".join(f"{name} ({links[name].permanent_mac or links[name].mac})" for name in found)
-        return (
-            f"{came} came meanwhile, and no hostname file names it: if that is the new card, have udev name it "
-            f"{missing} (a .link file, see systemd.link(5)), or name it in the group instead of {missing}"
-        )
+        return misnamed(record, self.daemon.kernel.links, self.runtime.nics)
 
     def _list(self, _args: Args, reply: Reply) -> None:
         links = self.daemon.kernel.links
