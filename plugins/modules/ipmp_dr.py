@@ -271,11 +271,10 @@ def roll_back(module: AnsibleModule, daemon: client.Client) -> dict:
     """Undoes the detach that is open."""
     wanted = module.params["transaction"]
     if module.check_mode:
-        told = daemon.call("end-query", kind="detach", end="rolled_back", transaction=wanted)
-        undone = told["changed"]
-        return answer.moved(module, undone, told["moves"], transaction=wanted, rolled_back=undone, messages=[])
-    why, seconds = "asked for by a task", daemon.patience()
-    done = daemon.call("detach-rollback", transaction=wanted, reason=why, wait_timeout=seconds)
+        done = daemon.call("end-query", kind="detach", end="rolled_back", transaction=wanted)
+    else:
+        why, seconds = "asked for by a task", daemon.patience()
+        done = daemon.call("detach-rollback", transaction=wanted, reason=why, wait_timeout=seconds)
     about = {"rolled_back": done["rolled_back"], "messages": done.get("messages", [])}
     return answer.moved(module, done["changed"], done["moves"], transaction=wanted, **about)
 

@@ -197,7 +197,13 @@ class Judge:
         """The bed is about to end."""
 
     def undisturbed(self, name: str) -> List[Point]:
-        """Nobody is killed: the points at which somebody could have been."""
+        """Nobody is killed: the points at which somebody could have been.
+
+        Of two looks the one with fewer: where the machine was busy, it looked at its links more often meanwhile.
+        """
+        return min((self._look(name) for _time in range(2)), key=len)
+
+    def _look(self, name: str) -> List[Point]:
         story = self.stories[name]
         story.begin(self.bed)
         found = seen_in(self.bed, story.ask)

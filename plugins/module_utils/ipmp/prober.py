@@ -52,6 +52,7 @@ class _Line:
         self.nic, self.ifindex, self.family = nic, ifindex, family_of(source)
         self.connection = connection
         self.trouble: Optional[int] = None  # errno of the last send, if it failed
+        self.told: Optional[int] = None  # the errno that the log has heard of
 
 
 def _nonces() -> Iterator[int]:
@@ -286,14 +287,17 @@ class Prober:
         try:
             line.connection.sendto(message, icmp.where(send.target, send.ifindex))
         except OSError as error:
+            # Not of the first: a cable that is pulled leaves the same, until its news has passed through the daemon.
             if error.errno != line.trouble:
                 line.trouble = error.errno
+            elif error.errno != line.told:
+                line.told = error.errno
                 text = f"probe: probe sendto ({_FAMILY[line.family]} {line.nic}): {error.strerror}"
                 if error.errno == errno.EPERM:
                     text += f"; a packet filter of this host refuses it: let icmp echo-request out on {line.nic}"
                 self._found.append(Note("err", text))
             return send, at, True
-        line.trouble = None
+        line.trouble = line.told = None
         return send, at, False
 
 

@@ -203,19 +203,25 @@ class Transactions:
         kind, wanted = text(args, "kind"), args.get("transaction")
         if text(args, "end") == "confirmed":
             changed = self._to_confirm(text(args, "transaction"), kind) is not None
-            reply.ok({"changed": changed, "moves": [], "files": {}})
+            reply.ok({"changed": changed, "rolled_back": False, "moves": [], "messages": [], "files": {}})
             return
         transaction = self._to_roll_back(wanted, kind)
         if transaction is None:
-            reply.ok({"changed": False, "moves": [], "files": {}})
+            reply.ok({**self._ended_before(wanted, kind), "files": {}})
         else:
-            back = self.undoing.forecast(transaction)
-            reply.ok({"changed": True, "moves": [m.as_dict() for m in back], "files": transaction.previous})
+            moves, files = [m.as_dict() for m in self.undoing.forecast(transaction)], transaction.previous
+            reply.ok({"changed": True, "rolled_back": True, "moves": moves, "messages": [], "files": files})
 
     def _to_roll_back(self, wanted: Any, kind: str) -> Optional[Transaction]:
         """The open transaction of that kind and, unless null, of that name."""
         opened = self.open
         return opened if opened and opened.kind == kind and wanted in (None, opened.transaction) else None
+
+    def _ended_before(self, wanted: Any, kind: str) -> Dict[str, Any]:
+        """The answer of a rollback that has nothing to undo."""
+        past = next((t for t in self.history if t["transaction"] == wanted and t["kind"] == kind), None)
+        undone = past is not None and past["state"] == "rolled_back"
+        return {"changed": False, "rolled_back": undone, "moves": [], "messages": _ended(past)}
 
     def _extend(self, args: Args, reply: Reply) -> None:
         transaction = self.named(args.get("transaction"), None)
@@ -228,11 +234,7 @@ class Transactions:
     def _rollback(self, args: Args, reply: Reply, kind: str) -> None:
         wanted = args.get("transaction")
         if self._to_roll_back(wanted, kind) is None:
-            past = next((t for t in self.history if t["transaction"] == wanted and t["kind"] == kind), None)
-            undone = past is not None and past["state"] == "rolled_back"
-            reply.ok(
-                {"changed": False, "rolled_back": undone, "moves": [], "differences": [], "messages": _ended(past)}
-            )
+            reply.ok({**self._ended_before(wanted, kind), "differences": []})
             return
         self.undo(str(args.get("reason") or "asked for"), lambda answer: self._undone(reply, answer))
 

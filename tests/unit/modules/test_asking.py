@@ -318,7 +318,8 @@ def test_the_end_of_a_transaction_in_check_mode_is_the_daemons_answer(
     root: str, monkeypatch: pytest.MonkeyPatch, module: str, end: str
 ) -> None:
     moves = MOVES if end == "rolled_back" else []
-    told = {"changed": True, "moves": moves, "files": {"/etc/hostname.eth1": "group lan\n"}}
+    told = {"changed": True, "rolled_back": end == "rolled_back", "moves": moves}
+    told["files"] = {"/etc/hostname.eth1": "group lan\n"}
     with serving(root, end_query=told) as bed:
         result = run(monkeypatch, module, check=True, diff=True, state=end, transaction="t1")
         assert (result["changed"], result["moves"], result["transaction"]) == (True, moves, "t1")
