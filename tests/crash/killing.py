@@ -30,6 +30,7 @@ CHANGING = (
     "sendto,sendmsg,sendmmsg,kill,clone,clone3,vfork"
 )
 AFTERWARDS = 0.12  # s; what the daemon still does when it has answered: the state file, announcements
+DYING = 0.1  # s; a signal at the last moment, and a process that is busy ending
 RECOVERY = 60.0  # s for a rollback that a start finds
 
 
@@ -86,7 +87,7 @@ class Trace:
         self.injected = sum("INJECTED" in line for line in lines)
         made = [line for line in lines if re.match(r"\w+\(", line)]
         self.made = [line.partition("(")[0] for line in made]
-        if not lives(self.pid):
+        if _ends(self.pid, DYING):
             self.killed = made[-1][:120] if made else "a call that was not recorded"
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -28,7 +29,8 @@ class Process(subprocess.Popen):  # type: ignore[type-arg]
     def send_signal(self, sig: int) -> None:
         inside = children(self.pid)
         if inside and self.poll() is None:
-            os.kill(inside[0], sig)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(inside[0], sig)
         else:
             super().send_signal(sig)
 
