@@ -106,12 +106,16 @@ def test_the_hosts_own_timer_finds_a_removed_function_again(bed: Bed) -> None:
 
     cutter = threading.Thread(target=cut_off)
     cutter.start()
-    quick = {"ansible_timeout": 5, "ipmp_confirm_timeout": 20}
-    done = bed.play("dr_detach", ipmp_component=name, ipmp_hardware="pci", **quick)
-    cutter.join()
+    # The cable may be cut while a task still runs; its ssh would wait for as long as it is.
+    alive = "-o ServerAliveInterval=5 -o ServerAliveCountMax=4"
+    quick = {"ansible_timeout": 5, "ipmp_confirm_timeout": 20, "ansible_ssh_extra_args": alive}
+    try:
+        done = bed.play("dr_detach", ipmp_component=name, ipmp_hardware="pci", **quick)
+    finally:
+        cutter.join()
+        bed.host.ip("link set t-mgmt up")
     assert done.returncode != 0, json.dumps(done.stdout)
     assert "the host puts it back by itself within 20 s" in done.stdout + done.stderr
-    bed.host.ip("link set t-mgmt up")
     bed.guest.connect()
     bed.eventually(bed.at_home)
     assert "rolled_back" in bed.guest.journal()
