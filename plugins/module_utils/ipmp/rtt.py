@@ -63,7 +63,9 @@ class Estimate:
             deviation = self._calmed(average, deviation)
         elif average + 4 * deviation >= self.critical:
             return False
+        most = self.critical
         self._set(average, deviation)
+        self.critical = min(self.critical, most)  # not even by a rounding
         return True
 
     def _with(self, sample: float) -> Tuple[float, float]:
