@@ -234,8 +234,7 @@ def detach(module: AnsibleModule, daemon: client.Client) -> dict:
         except client.ClientError as second:
             answer.fail(module, second, first=error, hardware=way, **more)
         more.update({"rolled_back": undone["rolled_back"], "differences": undone["differences"]})
-        told = "; ".join([str(error), *undone.get("messages", ())])
-        answer.fail(module, error, msg=told, hardware=way, **more)
+        answer.fail(module, error, then="; ".join(undone.get("messages", ())), hardware=way, **more)
     about = {name: done[name] for name in ("transaction", "lost", "messages")}
     return answer.moved(module, True, done["moves"], hardware=way, **about)
 
