@@ -194,6 +194,14 @@ def test_what_fails_before_the_step_is_returned_and_afterwards_logged(bed: Bed) 
     assert ("err", f"acme,backup undoremove {NIC}: stuck") in bed.logged
 
 
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [("5", 5.0), ("9" * 5000, module.PHASE), *((word, module.LIMIT) for word in ("", "0", "-1", "²"))],
+)
+def test_what_is_no_time_is_the_usual_one(said: str, limit: float) -> None:
+    assert module._seconds(said) == limit
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 def test_each_command_has_the_time_that_the_program_asks_for(
     bed: Bed, monkeypatch: pytest.MonkeyPatch, restarted: bool

@@ -201,7 +201,7 @@ def _introduction(program: str, known: Callable[[str, float, List[str]], List[_S
 
 
 def _seconds(text: str) -> float:
-    return min(float(text), PHASE) if text.isdigit() and int(text) else LIMIT
+    return min(float(text), PHASE) if text.isascii() and text.isdigit() and float(text) else LIMIT
 
 
 class _Chain:
