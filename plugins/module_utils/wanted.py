@@ -23,12 +23,11 @@ from .ipmp.hostname_words import (
     legal_interface,
     path_of,
 )
-from .ipmp.model import MIN_MTU6, Address, ConfigError, Group, Interface
+from .ipmp.model import MAX_MTU, MIN_MTU, MIN_MTU6, Address, ConfigError, Group, Interface
 
 Texts = Mapping[str, Optional[str]]
 Changes = Dict[str, Optional[str]]
 LINK_LOCAL = "link-local"
-MIN_MTU, MAX_MTU = 68, 65535
 
 
 def wanted_files(

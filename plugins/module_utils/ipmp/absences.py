@@ -129,7 +129,7 @@ class Absences:
             "moves": moves,
             "lost": [str(move["address"]) for move in moves if move["to"] is None],
             "time": time.time(),
-            "newest": max(link.ifindex for link in self.daemon.kernel.links.values()),
+            "newest": self.daemon.kernel.newest,
             "card": card["card"],
             "routes": [],
         }

@@ -84,7 +84,7 @@ class Detaching:
             confirm_timeout=self.seconds,
             time=time.time(),
             lost=list(verdict.lost),
-            newest=max(link.ifindex for link in self.daemon.kernel.links.values()),
+            newest=self.daemon.kernel.newest,
             hosting=dict(self.runtime.hosting),
             failed={nic.name: nic.health.failed for nic in nics},
             offline=[nic.name for nic in nics if nic.offline],

@@ -25,7 +25,7 @@ from .hostname_words import (
     group_name_problem,
     path_of,
 )
-from .model import MIN_MTU6, Address, ConfigError
+from .model import MAX_MTU, MIN_MTU, MIN_MTU6, Address, ConfigError
 
 Resolve = Callable[[str, int], Optional[str]]  # (host name, 4 or 6) -> address, or None
 
@@ -254,10 +254,10 @@ class Reader:
         self.group = name
 
     def _mtu(self, token: Token) -> None:
-        least = 68 if self.family == 4 else MIN_MTU6
+        least = MIN_MTU if self.family == 4 else MIN_MTU6
         mtu = decimal(token.word)
-        if mtu is None or not least <= mtu <= 65535:
-            raise self._error(token, f"mtu '{token.word}' is not a number from {least} to 65535")
+        if mtu is None or not least <= mtu <= MAX_MTU:
+            raise self._error(token, f"mtu '{token.word}' is not a number from {least} to {MAX_MTU}")
         self.mtu = mtu
 
     @staticmethod

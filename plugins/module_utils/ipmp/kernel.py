@@ -34,6 +34,11 @@ class Kernel:
         self.nexthop_groups: Dict[int, Tuple[int, ...]] = {}
         self.writes = 0  # messages that changed something, or tried to
 
+    @property
+    def newest(self) -> int:
+        """The highest number of an interface; one that comes later has a higher one."""
+        return max(link.ifindex for link in self.links.values())
+
     def read_links(self) -> None:
         """Read all interfaces anew."""
         self.links = {link.name: link for link in self.requests.dump_links()}

@@ -17,6 +17,7 @@ from typing import Iterator, Optional, Tuple, Union
 
 MAX_GROUP_NAME = 31  # M-3
 MAX_INTERFACE_NAME = 15  # IFNAMSIZ - 1
+MIN_MTU, MAX_MTU = 68, 65535  # bytes
 MIN_MTU6 = 1280  # bytes; below it the kernel takes IPv6 off a NIC
 MIN_FAILURE_DETECTION_TIME = 20  # ms; below 100 is experimental (DESIGN.md lowers Solaris' floor)
 MAX_FAILURE_DETECTION_TIME = 999_999_999  # ms; the kernel's timers take no number of any size

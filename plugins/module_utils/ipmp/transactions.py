@@ -184,7 +184,7 @@ class Transactions:
     def _to_confirm(self, name: str, kind: str) -> Optional[Transaction]:
         """The open transaction, None where it is confirmed already, or Denial."""
         if self.open is None or self.open.transaction != name:
-            past = next((t for t in self.history if t["transaction"] == name), None)
+            past = self._past(name)
             if past is not None and past["state"] == "confirmed":
                 return None
             reason = f": it was rolled back ({past['reason']})" if past else ""
@@ -219,9 +219,14 @@ class Transactions:
 
     def _ended_before(self, wanted: Any, kind: str) -> Dict[str, Any]:
         """The answer of a rollback that has nothing to undo."""
-        past = next((t for t in self.history if t["transaction"] == wanted and t["kind"] == kind), None)
-        undone = past is not None and past["state"] == "rolled_back"
-        return {"changed": False, "rolled_back": undone, "moves": [], "messages": _ended(past)}
+        past = self._past(wanted)
+        if past is None or past["kind"] != kind:
+            return {"changed": False, "rolled_back": False, "moves": [], "messages": []}
+        undone = past["state"] == "rolled_back"
+        return {"changed": False, "rolled_back": undone, "moves": [], "messages": [_ended(past)]}
+
+    def _past(self, name: Any) -> Optional[Dict[str, Any]]:
+        return next((t for t in self.history if t["transaction"] == name), None)
 
     def _extend(self, args: Args, reply: Reply) -> None:
         transaction = self.named(args.get("transaction"), None)
@@ -445,12 +450,10 @@ class Transactions:
         reply.ok({"open": self.shown(), "records": records, "history": self.history, "wait_timeout": waits})
 
 
-def _ended(past: Optional[Dict[str, Any]]) -> List[str]:
-    """How a transaction has ended that is not open any more, as far as that is known."""
-    if past is None:
-        return []
+def _ended(past: Dict[str, Any]) -> str:
+    """How a transaction has ended that is not open any more."""
     if past["state"] == "rolled_back":
-        return [f"it was rolled back before: {past['reason']}"]
+        return f"it was rolled back before: {past['reason']}"
     stays = "detached" if past["kind"] == "detach" else "in force"
     why = f" ({past['reason']})" if past["reason"] else ""
-    return [f"it is confirmed, so {past['component']} stays {stays}{why}"]
+    return f"it is confirmed, so {past['component']} stays {stays}{why}"
