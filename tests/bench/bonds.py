@@ -16,7 +16,6 @@ from .echo import RATE, Outage, outage
 from .guest import Ward, Way
 from .row import BenchError, Figures, Row, Run
 
-USUAL = 20  # rounds
 OURS, OFFLINE = "ours", "ours, offline"
 MIIMON = (1, 10, 100)
 ALB, TEAM = "bonding balance-alb miimon 100", "team ethtool"
@@ -107,7 +106,7 @@ def _links(run: Run) -> Measured:
     ways += [_ours(OFFLINE, 2), *(_bond(name, "miimon 100") for name in (CHANGE, DOWN))]
     found: Measured = {way.name: [] for way in ways}
     with Ward(ways) as ward:
-        for number in range(run.rounds(USUAL)):
+        for number in range(run.rounds()):
             ward.greet()  # the client's neighbours take no news in the first second
             time.sleep(APART)
             for name in ward.ways:
@@ -145,7 +144,7 @@ def _silent(run: Run) -> Measured:
     ways += [_bond(monitor(interval), f"arp_interval {interval} {watch}") for interval in TIMES.values()]
     found: Measured = {way.name: [] for way in ways}
     with Ward(ways) as ward:
-        for _ in range(run.rounds(USUAL)):
+        for _ in range(run.rounds()):
             for name in ward.ways:
                 nic = ward.serving(name)
                 if name.startswith(OURS):

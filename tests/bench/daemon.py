@@ -75,7 +75,7 @@ def rss(probing: bool, run: Run) -> Figures:
         bed = stack.enter_context(Bed(nics=MEMBERS))
         made = _others(stack)
         others: Dict[str, List[float]] = {peer.name: [] for peer in made}
-        for _ in range(run.rounds(20)):
+        for _ in range(run.rounds()):
             bed.start(files, groups=groups)
             pid = pid_of(bed)
             quiet(pid)
@@ -97,7 +97,7 @@ def idle_cpu(probing: bool, run: Run, nics: int = MEMBERS) -> Figures:
         bed.start(files, groups=groups)
         pid = pid_of(bed)
         time.sleep(SETTLING)
-        for _ in range(run.rounds(20)):
+        for _ in range(run.rounds()):
             used = load.shares([[pid], *(peer.programs.pids() for peer in made)], IDLE_WINDOW)
             values.append(used[0])
             for peer, its in zip(made, used[1:]):

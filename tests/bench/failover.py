@@ -44,7 +44,6 @@ def files(wanted: Sequence[str], nics: int) -> Dict[str, str]:
 
 def carrier_loss(
     count: int,
-    usual: int,
     run: Run,
     *,
     family: int = 4,
@@ -66,7 +65,7 @@ def carrier_loss(
         }
         others: Dict[str, List[float]] = {peer.name: [] for peer in peers.values()}
         macs = {bed.nic(f"eth{number}").mac for number in range(2, nics + 1)}
-        for number in range(run.rounds(usual)):
+        for number in range(run.rounds()):
             bed.start(files(wanted, nics))
             daemon.quiet(daemon.pid_of(bed))
             with load.burners() if busy else contextlib.nullcontext(), Ear(bed.client, "c0", family) as ear:
@@ -98,13 +97,13 @@ def carrier_loss(
     return Figures(values, note, {"first_announcement_median": round(statistics.median(first), 4)}, others, why)
 
 
-def second_loss(usual: int, run: Run) -> Figures:
+def second_loss(run: Run) -> Figures:
     """ms from the second loss within a second, which the kernel tells late, to the address' announcement."""
     (address,) = wanted = addresses(1)
     values = []
     with Bed(nics=3, kind="tap") as bed:
         macs = {nic.mac: nic for nic in (bed.nic("eth2"), bed.nic("eth3"))}
-        for _ in range(run.rounds(usual)):
+        for _ in range(run.rounds()):
             bed.start(files(wanted, 3))
             daemon.quiet(daemon.pid_of(bed))
             with Ear(bed.client, "c0") as ear:
@@ -119,12 +118,12 @@ def second_loss(usual: int, run: Run) -> Figures:
     return Figures(values, note + FROM + TAP)
 
 
-def repair(usual: int, run: Run) -> Figures:
+def repair(run: Run) -> Figures:
     """ms from the cable's return to the announcement of the address at home."""
     (address,) = wanted = addresses(1)
     values = []
     with Bed(nics=2) as bed:
-        for _ in range(run.rounds(usual)):
+        for _ in range(run.rounds()):
             bed.start(files(wanted, 2))
             daemon.quiet(daemon.pid_of(bed))
             with Ear(bed.client, "c0") as ear:

@@ -80,7 +80,7 @@ def probe_cpu(nics: int, detection_time: int, run: Run, *, beside: int = 0) -> F
         assert thread is not None and thread.ident is not None
         clock = time.pthread_getcpuclockid(thread.ident)
         before, all_began, all_spent = prober.snapshot(), time.monotonic(), time.clock_gettime(clock)
-        for _ in range(run.rounds(20)):
+        for _ in range(run.rounds()):
             pids = [peer.programs.pids() for peer in peers]
             spent, theirs, began = (
                 time.clock_gettime(clock),

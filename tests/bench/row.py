@@ -10,6 +10,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
+USUAL = 20  # rounds
 PING = "ping"  # no rival, but what the least play costs
 
 
@@ -23,7 +24,7 @@ class Run(NamedTuple):
     quick: bool
     say: Callable[[str], None]
 
-    def rounds(self, usual: int) -> int:
+    def rounds(self, usual: int = USUAL) -> int:
         """So many rounds, or two in a quick run."""
         return min(usual, 2) if self.quick else usual
 

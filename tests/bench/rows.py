@@ -27,7 +27,6 @@ NO_DETACH = {"FRR BFD": "moves no address, and has nothing to do with cards"}
 ONE_NIC = {"keepalived, FRR BFD": "know no group of NICs; what they do begins when the host's only way is lost"}
 CARDS = {1: "", 2: "_two_nics"}  # NICs on the card
 HOSTS = {1: (5, 4), 10: (1, 4), 50: (1, 2)}  # first runs, and second runs after each: fifty hosts take minutes
-USUAL = 20  # rounds
 
 
 def _probing() -> Iterator[Row]:
@@ -57,49 +56,47 @@ def _failover() -> Iterator[Row]:
     adverts = {1: (FAST, 1.0), 100: (FAST,), 1000: (FAST,)}
     for count in (1, 10, 100, 1000, 4000):
         title = f"{LAST}, {count} address{'es' if count > 1 else ''}"
-        measure = partial(carrier_loss, count, USUAL, adverts=adverts.get(count, ()))
+        measure = partial(carrier_loss, count, adverts=adverts.get(count, ()))
         yield Row(f"failover_{count}_addresses", title, "ms", measure, goals.get(count), part=FAILOVER, cannot=NO_LINK)
     for count in (1, 10, 100):
         title = f"{LAST}, {count} IPv6 address{'es' if count > 1 else ''}"
-        measure = partial(carrier_loss, count, USUAL, family=6, adverts=(FAST,) if count == 100 else ())
+        measure = partial(carrier_loss, count, family=6, adverts=(FAST,) if count == 100 else ())
         yield Row(f"failover_v6_{count}_addresses", title, "ms", measure, part=FAILOVER, cannot=NO_LINK)
     for nics in (8, 40):
-        title, measure = f"{LAST}, 1 address, {nics} NICs", partial(carrier_loss, 1, USUAL, nics=nics)
+        title, measure = f"{LAST}, 1 address, {nics} NICs", partial(carrier_loss, 1, nics=nics)
         yield Row(f"failover_1_addresses_{nics}_nics", title, "ms", measure, part=FAILOVER, cannot=ONE_NIC)
-    busy = partial(carrier_loss, 10, USUAL, busy=True)
+    busy = partial(carrier_loss, 10, busy=True)
     title = f"{LAST}, 10 addresses, no core idle"
     yield Row("failover_10_addresses_busy", title, "ms", busy, 5.0, "p99", part=FAILOVER, cannot=NO_LINK)
-    tap = partial(carrier_loss, 10, USUAL, kind="tap")
+    tap = partial(carrier_loss, 10, kind="tap")
     yield Row("failover_10_addresses_tap", f"{LAST}, 10 addresses, batched like a card's", "ms", tap, part=FAILOVER)
     title = "second carrier loss within a second, to the announcement"
-    yield Row("second_loss_tap", title, "ms", partial(second_loss, USUAL), 15.0, part=FAILOVER, cannot=ONE_NIC)
+    yield Row("second_loss_tap", title, "ms", second_loss, 15.0, part=FAILOVER, cannot=ONE_NIC)
     title = "the cable is back, to the announcement at home"
-    yield Row("repair", title, "ms", partial(repair, USUAL), part=FAILOVER, cannot=ONE_NIC)
+    yield Row("repair", title, "ms", repair, part=FAILOVER, cannot=ONE_NIC)
 
 
 def _silent() -> Iterator[Row]:
-    yield Row(
-        "silent_loss_fdt100_vs_bfd", "silent loss at 100 ms", "ms", partial(silent_loss, 100, USUAL), 110.0, part=SILENT
-    )
+    yield Row("silent_loss_fdt100_vs_bfd", "silent loss at 100 ms", "ms", partial(silent_loss, 100), 110.0, part=SILENT)
     for targets in (1, 5):
         title = f"silent loss at 100 ms, {targets} target{'s' if targets > 1 else ''}"
-        measure = partial(silent_loss, 100, USUAL, targets=targets, compared=False)
+        measure = partial(silent_loss, 100, targets=targets, compared=False)
         yield Row(f"silent_loss_fdt100_{targets}_targets", title, "ms", measure, part=SILENT)
     for detection_time in (300, 1000):
-        title, measure = f"silent loss at {detection_time} ms", partial(silent_loss, detection_time, USUAL)
+        title, measure = f"silent loss at {detection_time} ms", partial(silent_loss, detection_time)
         yield Row(f"silent_loss_fdt{detection_time}", title, "ms", measure, part=SILENT)
 
 
 def _answers() -> Iterator[Row]:
     for count in (1, 1000, 4000):
         title = f"start with {count} address{'es' if count > 1 else ''}, until all are there"
-        yield Row(f"daemon_start_{count}_addresses", title, "ms", partial(start, count, USUAL), part=ANSWERS)
-    yield Row("daemon_import", "import of the daemon", "ms", partial(imported, USUAL), part=ANSWERS)
+        yield Row(f"daemon_start_{count}_addresses", title, "ms", partial(start, count), part=ANSWERS)
+    yield Row("daemon_import", "import of the daemon", "ms", imported, part=ANSWERS)
     for groups in (1, 16, 64):
         title = f"the control socket's status of {groups} group{'s' if groups > 1 else ''}"
-        yield Row(f"status_{groups}_groups", title, "ms", partial(status, groups, USUAL), part=ANSWERS)
+        yield Row(f"status_{groups}_groups", title, "ms", partial(status, groups), part=ANSWERS)
     for count in (1000, 4000):
-        title, measure = f"the control socket's status of {count} addresses", partial(status_of_addresses, count, USUAL)
+        title, measure = f"the control socket's status of {count} addresses", partial(status_of_addresses, count)
         yield Row(f"status_{count}_addresses", title, "ms", measure, part=ANSWERS)
 
 

@@ -30,7 +30,7 @@ ANSWERS = 10  # of each NIC, before the first round
 PROBING = 20.0  # percent of a core that it may take on slow machines
 
 
-def silent_loss(detection_time: int, usual: int, run: Run, *, targets: int = 2, compared: bool = True) -> Figures:
+def silent_loss(detection_time: int, run: Run, *, targets: int = 2, compared: bool = True) -> Figures:
     """ms from the cut to the first announcement of the address that was on the NIC; peers have the same time for it.
 
     That is three packets for both: BFD's multiplier, and the adverts that a VRRP backup waits for. BFD has the usual
@@ -49,7 +49,7 @@ def silent_loss(detection_time: int, usual: int, run: Run, *, targets: int = 2, 
         bed.start(FILES, groups=groups, defaults=f"FAILURE_DETECTION_TIME={detection_time}\n")
         pid = daemon.pid_of(bed)
         eventually(lambda: all(nic["probing"][0]["acked"] >= ANSWERS for nic in bed.status()["interfaces"]), "answers")
-        for _ in range(run.rounds(usual)):
+        for _ in range(run.rounds()):
             daemon.quiet(pid, PROBING)
             since = bed.log.mark()
             with Ear(bed.client, "c0") as ear:

@@ -29,7 +29,7 @@ def test_a_row_is_measured(name: str) -> None:
 
 
 def test_a_silent_loss_is_found_after_five_probes_and_not_before() -> None:
-    figures = silent_loss(100, 2, QUICK, compared=False)
+    figures = silent_loss(100, QUICK, compared=False)
     assert all(value >= 4 * 14 for value in figures.values)
 
 
