@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 from bed import Bed, eventually
@@ -105,10 +105,14 @@ def test_files_that_go_and_come_in_the_middle_bring_nothing_back(bed: Bed) -> No
     before = at_rest(bed)
     name = bed.call("detach-prepare", component="eth1", confirm_timeout=600)["transaction"]
     bed.call("detach-commit", transaction=name)
-    for text, wanted in ((None, ["eth2"]), (PAIR["hostname.eth1"], ["eth1", "eth2"])):
+
+    def reads(text: Optional[str], *known: str) -> None:
         bed.write({"hostname.eth1": text})
         bed.signal(signal.SIGHUP)
-        eventually(lambda wanted=wanted: [i["name"] for i in bed.status()["interfaces"]] == wanted, "read")  # type: ignore[misc]
+        eventually(lambda: [i["name"] for i in bed.status()["interfaces"]] == [*known], "read")
+
+    reads(None, "eth2")
+    reads(PAIR["hostname.eth1"], "eth1", "eth2")
     time.sleep(0.5)
     assert bed.interface("eth1")["state"] == "detached"
     assert bed.on(eth2=f"{A1} {B1}")()
