@@ -29,7 +29,7 @@ unbuilt = $(error make $@ is not built yet: $(1))
 .PHONY: help
 help:
 	@echo "make demo               three hosts on this machine: a cable is pulled, a NIC taken out and put back"
-	@echo "make test               the checks and tests that every change has to pass, half an hour, or one part:"
+	@echo "make test               the checks and tests every change has to pass, half an hour to an hour, or:"
 	@echo "                        make lint, collection, sanity, cores, unit, kernel, systemd, molecule, vm-short"
 	@echo "                        (make sanity CORE=2.16: with one line of ansible-core)"
 	@echo "make test-all           these, test-vm and crash-points, an hour or more"
