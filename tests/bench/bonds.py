@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from functools import cache, partial
-from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from lab import LabError
 
@@ -34,7 +34,12 @@ SLOW += "ours suffers from that and the peers, who are in the kernel, little"
 TRACED = "Traced there, the kernel takes 1.4 ms until it tells us, our Python some 3 ms and the kernel's network code "
 TRACED += "2 ms until the addresses have moved; bonding looks at the carrier at each second tick of 4 ms."
 
-Measured = Dict[str, List[Outage]]
+
+class Measured(NamedTuple):
+    """By way: the outages, one a round, and before how many rounds its daemon was started anew."""
+
+    outages: Dict[str, List[Outage]]
+    renewed: Dict[str, int]
 
 
 def miimon(interval: int) -> str:
@@ -82,15 +87,15 @@ def _once(measure: Callable[[Run], Measured]) -> Callable[[Run], Measured]:
     """Several rows are made of one measurement; what failed once is not tried for each of them."""
 
     @cache
-    def tried(run: Run) -> Tuple[Measured, str]:
+    def tried(run: Run) -> Tuple[Optional[Measured], str]:
         try:
             return measure(run), ""
         except (BenchError, LabError, AssertionError, OSError) as problem:
-            return {}, f"{type(problem).__name__}: {problem}"
+            return None, f"{type(problem).__name__}: {problem}"
 
     def found(run: Run) -> Measured:
         measured, problem = tried(run)
-        if problem:
+        if measured is None:
             raise BenchError(problem)
         return measured
 
@@ -104,7 +109,7 @@ def _links(run: Run) -> Measured:
     ways = [_ours(OURS, 5), *(_bond(miimon(interval), f"miimon {interval}") for interval in MIIMON)]
     ways += [_bond(ALB, "miimon 100", "balance-alb"), _team()]
     ways += [_ours(OFFLINE, 2), *(_bond(name, "miimon 100") for name in (CHANGE, DOWN))]
-    found: Measured = {way.name: [] for way in ways}
+    found: Dict[str, List[Outage]] = {way.name: [] for way in ways}
     with Ward(ways) as ward:
         for number in range(run.rounds()):
             ward.greet()  # the client's neighbours take no news in the first second
@@ -115,7 +120,7 @@ def _links(run: Run) -> Measured:
                 act, undo = _moves(ward, name, ward.serving(name))
                 found[name].append(outage(ward.host, ward.address(name), LONGER.get(name, AFTER), act))
                 undo()
-    return found
+    return Measured(found, {})
 
 
 def _moves(ward: Ward, name: str, nic: str) -> Tuple[Callable[[], object], Callable[[], object]]:
@@ -142,24 +147,31 @@ def _silent(run: Run) -> Measured:
     watch = "arp_ip_target {client} arp_validate all"
     ways = [_ours(probing(detection_time), 2, detection_time) for detection_time in TIMES]
     ways += [_bond(monitor(interval), f"arp_interval {interval} {watch}") for interval in TIMES.values()]
-    found: Measured = {way.name: [] for way in ways}
+    found: Dict[str, List[Outage]] = {way.name: [] for way in ways}
+    renewed = {probing(detection_time): 0 for detection_time in TIMES}
     with Ward(ways) as ward:
         for _ in range(run.rounds()):
             for name in ward.ways:
+                if name in renewed:
+                    renewed[name] += ward.renew(name)
                 nic = ward.serving(name)
-                if name.startswith(OURS):
+                if name in renewed:
                     (other,) = {*ward.nics(name)} - {nic}
                     ward.wait(name, other, lambda its: its["state"] == "ok")
                 found[name].append(outage(ward.host, ward.address(name), after[name], partial(ward.cut, nic)))
                 ward.mend(nic)
-    return found
+    return Measured(found, renewed)
 
 
 def _figures(found: Measured, ours: str, peers: Sequence[str], note: str, unit: float = 1000 / RATE) -> Figures:
-    values = {name: [each.lost * unit for each in found[name]] for name in (ours, *peers)}
-    late = {name: sum(not each.ended for each in found[name]) for name in (ours, *peers)}
+    outages = found.outages
+    values = {name: [each.lost * unit for each in outages[name]] for name in (ours, *peers)}
+    late = {name: sum(not each.ended for each in outages[name]) for name in (ours, *peers)}
     more = [f"{name} did not recover in time in {count} rounds" for name, count in late.items() if count]
-    waits = {"ours": found[ours], "peers": [each for name in peers for each in found[name]]}
+    renewed = found.renewed.get(ours)
+    if renewed:
+        more.append(f"before {renewed} rounds {ours} had lengthened its detection time and was started anew")
+    waits = {"ours": outages[ours], "peers": [each for name in peers for each in outages[name]]}
     details = {f"longest_wait_median_{who}": statistics.median(each.ms for each in its) for who, its in waits.items()}
     theirs = {name: values[name] for name in peers}
     return Figures(values[ours], "; ".join((note, *more)), details, theirs)
@@ -181,7 +193,8 @@ def silent_loss(detection_time: int, run: Run) -> Figures:
     """ms of requests without an answer after the switch has stopped to forward for a NIC of the guest."""
     interval = TIMES[detection_time]
     note = f"{GUEST}; detection time {detection_time} ms, one target; the ARP monitor asks the same one every "
-    note += f"{interval} ms, validates all, and fails a NIC after two to three intervals; {SLOW}"
+    note += f"{interval} ms, validates all, and fails a NIC after two to three intervals; {SLOW}; late answers there "
+    note += "make ours lengthen its detection time for a minute or more, which the ARP monitor does not do"
     return _figures(_silent(run), probing(detection_time), [monitor(interval)], note)
 
 

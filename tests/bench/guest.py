@@ -121,12 +121,15 @@ class Ward:
         root = f"{FILES}/{space}"
         for path, text in files.items():
             self._write(f"{root}/etc/{path}", text)
-        environment = "JOURNAL_STREAM=0:0"
-        line = f"ip netns exec {space} env {environment} /usr/local/sbin/in.mpathd --root {root}"
-        self.guest.run(f"setsid {line} >{root}/log 2>&1 </dev/null &")
         here, there = self._socket(space), f"{root}/run/ipmp/control.sock"
         options = [*self.guest.options, "-O", "forward", "-L", f"{here}:{there}", f"root@{MGMT}"]
         self.host.run(["ssh", *options])
+        self._run(space)
+
+    def _run(self, space: str) -> None:
+        root = f"{FILES}/{space}"
+        line = f"ip netns exec {space} env JOURNAL_STREAM=0:0 /usr/local/sbin/in.mpathd --root {root}"
+        self.guest.run(f"setsid {line} >>{root}/log 2>&1 </dev/null &")
         eventually(lambda: self._answers(space), lambda: self.guest.run(f"cat {root}/log").stdout, 120.0)
 
     def _answers(self, space: str) -> bool:
@@ -213,6 +216,18 @@ class Ward:
             return bool(true(next(entry for entry in status["interfaces"] if entry["name"] == self.eth(nic))))
 
         eventually(look, f"{name}, {self.eth(nic)}", limit)
+
+    def renew(self, name: str) -> bool:
+        """Start our daemon anew if it has lengthened its detection time for late answers; whether it had."""
+        space = self.space(name)
+        status = self.call(space, "status")
+        wanted = status["defaults"]["failure_detection_time"]
+        if all(group["failure_detection_time"] == wanted for group in status["groups"]):
+            return False
+        program = f"'[-]-root {FILES}/{space}$'"
+        self.guest.run(f"pkill -f {program}; while pgrep -f {program} >/dev/null; do sleep 0.1; done")
+        self._run(space)
+        return True
 
     def close(self) -> None:
         """Everything of it ends."""

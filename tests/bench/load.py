@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Collection, Dict, Iterator, List, Sequence
 
 BURN = "while True: pass"
+CPUCLOCK_SCHED = 2
 
 
 def spent(pid: int) -> float:
-    """Seconds of processor time that all threads of a process have used, in the kernel too."""
-    paths = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(path.read_text(encoding="ascii").split()[0]) for path in paths) / 1e9
+    """Seconds of processor time that all threads of a process have used, ended ones and the kernel's part included."""
+    return time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)  # clock_getcpuclockid(3), which Python does not have
 
 
 def share(pid: int, seconds: float) -> float:

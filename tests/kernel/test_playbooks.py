@@ -56,6 +56,11 @@ def test_check_detach_and_reattach(bed: Bed) -> None:
     assert bed.hosting() == HOME
 
 
+def test_a_check_that_could_not_be_made_is_no_refusal(bed: Bed) -> None:
+    done = bed.play("dr_check", "-e", "ipmp_component=eth9")
+    assert (done.returncode, row(done.stdout, "h1")[1:3]) == (2, ["eth9", "failed"]), done.stdout
+
+
 def test_check_mode_of_the_detach_changes_nothing(bed: Bed) -> None:
     done = bed.play("dr_detach", "-e", "ipmp_component=eth1", "--check")
     assert done.returncode == 0, done.stdout
