@@ -9,7 +9,7 @@ import difflib
 import ipaddress
 import re
 from dataclasses import dataclass, field
-from typing import Callable, List, Mapping, Optional, Tuple
+from typing import Callable, List, Mapping, Optional, Set, Tuple
 
 from .hostname_words import (
     FLAGS,
@@ -68,6 +68,7 @@ class Reader:
         self.own = _Unit()  # unit 0, or unit n of a file named IF:n
         self.units = [self.own]
         self.current = self.own
+        self.finished: Set[str] = set()  # addresses
         self.group: Optional[str] = None
         self.standby: Optional[bool] = None
         self.mtu: Optional[int] = None
@@ -278,8 +279,9 @@ class Reader:
         problem_ = address_problem(unit.ip, prefixlen)
         if problem_:
             raise self._error(unit.token, problem_)
-        if any(u is not unit and u.ip == unit.ip for u in self.units[: self.units.index(unit)]):
+        if unit.ip in self.finished:
             raise self._error(unit.token, f"address {unit.ip} is given twice for {self.where.interface}; remove one")
+        self.finished.add(unit.ip)
         if unit.prefixlen is None and prefixlen < 24:
             self.warnings.append(
                 f"{self.path}, line {unit.token.line}: {unit.ip} gets the length /{prefixlen} of its class, as neither "
