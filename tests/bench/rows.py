@@ -26,7 +26,7 @@ NO_LINK = {"FRR BFD": "looks at a path, not at a cable, and moves no address"}
 NO_DETACH = {"FRR BFD": "moves no address, and has nothing to do with cards"}
 ONE_NIC = {"keepalived, FRR BFD": "know no group of NICs; what they do begins when the host's only way is lost"}
 CARDS = {1: "", 2: "_two_nics"}  # NICs on the card
-HOSTS = {1: (5, 4), 10: (1, 4), 50: (1, 2)}  # first runs, and second runs after each: fifty hosts take minutes
+HOSTS = {1: (5, 4), 10: (3, 2), 50: (3, 1)}  # first runs, and second runs after each: fifty hosts take minutes
 
 
 def _probing() -> Iterator[Row]:
