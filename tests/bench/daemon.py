@@ -106,7 +106,7 @@ def idle_cpu(probing: bool, run: Run, nics: int = MEMBERS) -> Figures:
                 others[peer.name].append(its)
     polls = f"the carrier of each is asked for every {POLL * 1000:g} ms, and all is compared every 10 s"
     look = statistics.median(values) / 100 * POLL * 1e6
-    why = f"A look at the carriers takes {look:.0f} us, the waking up included; what each NIC adds stands below, where it "
-    why += "says how it grows."
+    why = f"A look at the carriers takes {look:.0f} us, the waking up included; what each NIC adds stands below, where "
+    why += "it says how it grows."
     note = f"all threads, kernel time included, {IDLE_WINDOW:g} s a round; {about(probing, nics)}; {polls}"
     return Figures(values, note + (f"; {OTHERS}" if others else ""), peers=others, why=why)

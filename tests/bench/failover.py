@@ -68,7 +68,8 @@ def carrier_loss(
             bed.start(files(wanted, nics))
             daemon.quiet(daemon.pid_of(bed))
             with load.burners() if busy else contextlib.nullcontext(), Ear(bed.client, "c0", family) as ear:
-                time.sleep((0.3 if busy else 0.0) + random.uniform(0, daemon.POLL))  # a loss may come anywhere between two looks
+                # A loss may come anywhere between two looks.
+                time.sleep((0.3 if busy else 0.0) + random.uniform(0, daemon.POLL))
                 began = pull(bed.nic("eth1"))
                 time.sleep(0.05)
                 heard = ear.heard(macs, set(wanted), began).values()
@@ -89,8 +90,8 @@ def carrier_loss(
     if count > 1:
         each = statistics.median((last - early) / (count - 1) * 1000 for last, early in zip(values, first))
         why += (
-            f" From then on an announcement took {each:.3g} us: one send, in which a veth carries the frame through the "
-            "switch to the client; the machine's cost of a datagram stands in the table above."
+            f" From then on an announcement took {each:.3g} us: one send, in which a veth carries the frame through "
+            "the switch to the client; the machine's cost of a datagram stands in the table above."
         )
     if busy:
         why += (
