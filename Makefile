@@ -37,7 +37,7 @@ help:
 	@echo "make docs               build/docs: the pages and all modules, roles and filters as HTML; man pages"
 	@echo "make crash-points       the daemon is killed at every call of a detach, attach, apply or rollback"
 	@echo "make oracle             docs/oracle.md, from the tests' marks"
-	@echo "make bench              measures, a quarter of an hour; docs/performance.md"
+	@echo "make bench              measures, about an hour; docs/performance.md"
 	@echo "                        (ROWS=id,id: some rows only; BENCH_DOCS=1: these into docs too;"
 	@echo "                        BENCH_QUICK=1: few rounds; COMPARE=\"A.json B.json\": do two results agree?)"
 	@echo "make lab-up, lab-down   hosts to play with, and their removal"

@@ -105,4 +105,9 @@ def two_runs(agreement: Mapping[str, Any], number: Number) -> List[str]:
             cells += [number(figure), f"{number(low)} to {number(high)}"]
         verdict = "agree" if row["agree"] else "**differ**"
         lines.append(f"| {row['id']} | {row['of'] or 'itself'} | {' | '.join(cells)} | {verdict} |")
-    return [*lines, ""]
+    lines.append("")
+    for place, name in enumerate(("first", "second")):
+        late = [f"`{row['id']}` {row['later'][place]}" for row in rows if row["later"][place]]
+        if late:
+            lines.append(f"Not of the {name} run itself, but begun at: {', '.join(late)}.\n")
+    return lines

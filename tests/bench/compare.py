@@ -16,10 +16,11 @@ Spread = Tuple[float, float]
 
 
 def compared(one: Mapping[str, Any], other: Mapping[str, Any]) -> Dict[str, Any]:
-    """``{"runs": [...], "rows": [{"id", "of", "figures", "spreads", "agree"}]}`` of two results.json.
+    """``{"runs": [...], "rows": [{"id", "of", "figures", "spreads", "agree", "later"}]}`` of two results.json.
 
     of: the peer of the ratio, or "" where there is none and the medians themselves are compared. A spread goes from
     our lower quartile by the peer's upper one to the reverse; agree: the spreads have something in common.
+    later: when each was measured, where that was not in its run; else None.
     """
     others = {row["id"]: row for row in other["rows"]}
     rows = [_row(row, others[row["id"]]) for row in one["rows"] if row["id"] in others]
@@ -36,7 +37,9 @@ def _row(one: Mapping[str, Any], other: Mapping[str, Any]) -> Optional[Dict[str,
     figures, spreads = zip(*(_ratio(row, peer) for row in (one, other)))
     low, high = max(spread[0] for spread in spreads), min(spread[1] for spread in spreads)
     near = max(figures) - min(figures) <= NEAR * max(figures)
-    return {"id": one["id"], "of": peer, "figures": figures, "spreads": spreads, "agree": low <= high or near}
+    later = tuple(row.get("later", {}).get("began") for row in (one, other))
+    found = {"id": one["id"], "of": peer, "figures": figures, "spreads": spreads, "agree": low <= high or near}
+    return {**found, "later": later}
 
 
 def _ratio(row: Mapping[str, Any], peer: str) -> Tuple[float, Spread]:

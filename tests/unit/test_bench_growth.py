@@ -133,3 +133,11 @@ def test_the_comparison_is_on_the_page() -> None:
     text = "\n".join(two_runs(found, value))
     assert "abc-time (abc) and def-time (def): 0 of 1 rows agree." in text
     assert "| one | itself | 1 | 1 to 1 | 2 | 2 to 2 | **differ** |" in text
+    assert "Not of the" not in text
+
+
+def test_a_row_that_was_measured_later_says_so_where_runs_are_compared() -> None:
+    late = {**row("one", [1.0]), "later": {"commit": "xyz", "began": "later-time"}}
+    text = "\n".join(two_runs(compared(run(late), run(row("one", [1.0]))), value))
+    assert "Not of the first run itself, but begun at: `one` later-time." in text
+    assert "second run itself" not in text
