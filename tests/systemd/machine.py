@@ -13,7 +13,8 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from demo.traffic import Count, Traffic
 
-from lab import Host, Lab, describe, inventory
+from lab import Host, Lab, describe, dump, inventory
+from lab.kerneldump import Dump
 
 OTHERS = ("network-manager", "netplan.io", "ifupdown", "firewalld")
 ADDRESS = "192.0.2.11"
@@ -103,6 +104,11 @@ class Machine:
         links = json.loads(self.sh("ip -j -4 addr show scope global"))
         # Links with nothing of the kind are empty objects in it.
         return {a["local"]: link["ifname"] for link in links for a in link.get("addr_info", ()) if a}
+
+    def at_rest(self) -> Dump:
+        """What its kernel holds, once none of its addresses is tentative any more."""
+        assert eventually(lambda: not self.sh("ip -6 addr show tentative")), self.sh("ip -6 addr")
+        return dump(self.host)
 
     def reached(self) -> bool:
         return self.lab.client.run(["ping", "-c1", "-W1", ADDRESS], check=False).returncode == 0

@@ -60,7 +60,7 @@ def cut_off(machine: Machine, groups: List[Dict[str, Any]]) -> str:
 
 
 def test_a_first_setup_with_a_wrong_gateway_is_undone_and_the_next_boot_is_the_old_one(machine: Machine) -> None:
-    before = dump(machine.host)
+    before = machine.at_rest()
     told = cut_off(machine, wrong(gateways=["192.0.2.99"]))
     assert "puts everything back by itself" in told, told
     assert eventually(lambda: reached(machine), 90), machine.journal()
@@ -82,7 +82,7 @@ def test_a_first_setup_with_a_wrong_gateway_is_undone_and_the_next_boot_is_the_o
     machine.played("netpath.ipmp.setup")
     assert machine.hosting() == HOME
     assert machine.status()["transaction"] is None
-    good = dump(machine.host)
+    good = machine.at_rest()
     assert "puts everything back by itself" in cut_off(machine, wrong(gateways=["192.0.2.99"]))
     assert eventually(lambda: reached(machine), 90), machine.journal()
     assert eventually(lambda: compare(good, dump(machine.host), nexthop_ids=False) == [], 60)

@@ -43,7 +43,6 @@ def bare(tmp_path: Path) -> Iterator[Machine]:
 @pytest.fixture
 def machine(bare: Machine) -> Machine:
     bare.played("netpath.ipmp.setup")
-    assert eventually(lambda: "tentative" not in bare.sh("ip -6 address"))
     return bare
 
 
@@ -75,8 +74,7 @@ def manifest(machine: Machine) -> List[str]:
 
 
 def test_the_host_is_put_back_as_it_was(bare: Machine) -> None:
-    assert eventually(lambda: "tentative" not in bare.sh("ip -6 address"))
-    before, files = dump(bare.host), manifest(bare)
+    before, files = bare.at_rest(), manifest(bare)
     bare.played("netpath.ipmp.setup")
     assert compare(before, dump(bare.host)) != []
     flow = Flow(bare)
@@ -108,7 +106,7 @@ def test_upgrade_and_downgrade_move_nothing(machine: Machine, tmp_path: Path) ->
             "control.py": ("\nPROTOCOL = 1\nPROTOCOLS = (1,)", "\nPROTOCOL = 2\nPROTOCOLS = (2, 1)"),
         },
     )
-    pid, before, flow = shown(machine, "MainPID"), dump(machine.host), Flow(machine)
+    pid, before, flow = shown(machine, "MainPID"), machine.at_rest(), Flow(machine)
     machine.played("netpath.ipmp.setup", collections=newer)
     assert machine.sh(f"grep -c 'PROTOCOL = 2' {LIB}/ipmp/status.py") == "1"
     assert shown(machine, "MainPID") != pid
@@ -178,7 +176,7 @@ def test_a_host_whose_daemon_is_broken_is_reached_after_a_reboot(machine: Machin
 
 
 def test_a_daemon_that_crashes_is_started_again_and_in_the_end_held(machine: Machine) -> None:
-    before, flow = dump(machine.host), Flow(machine)
+    before, flow = machine.at_rest(), Flow(machine)
     machine.sh("systemctl kill -s SEGV ipmp.service")
     assert eventually(lambda: shown(machine, "NRestarts", "ActiveState") == ["1", "active"], 60)
     machine.sh(

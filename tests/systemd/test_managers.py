@@ -112,7 +112,7 @@ def told(machine: Machine, manager: Manager) -> Dict[str, str]:
 def test_a_running_host_becomes_ours_and_stays_so(managed: tuple[Machine, Manager]) -> None:
     machine, manager = managed
     host = machine.host
-    original = dump(host)
+    original = machine.at_rest()
     flow = Flow(machine)
     done = machine.played("netpath.ipmp.setup")
     assert machine.hosting()[ADDRESS] == "eth1"
@@ -121,7 +121,7 @@ def test_a_running_host_becomes_ours_and_stays_so(managed: tuple[Machine, Manage
     assert re.findall(r"changed=(\d+)", again) == ["0"], again
     flow.unharmed()
 
-    ours = dump(host)
+    ours = machine.at_rest()
     flow = Flow(machine)
     for command in manager.disturb:
         machine.sh(command)
@@ -132,7 +132,7 @@ def test_a_running_host_becomes_ours_and_stays_so(managed: tuple[Machine, Manage
     def as_before() -> List[str]:
         return compare(ours, dump(host), nexthop_ids=False, without=ignored)
 
-    assert eventually(lambda: not as_before(), 15), as_before()
+    assert eventually(lambda: not as_before(), 15), "\n".join(as_before())
     if manager.flushes:
         assert "each netplan apply will remove all addresses of eth1" in " ".join(done.split())
         assert flow.end().longest_gap_ms < 1500
@@ -158,4 +158,4 @@ def test_a_running_host_becomes_ours_and_stays_so(managed: tuple[Machine, Manage
     machine.sh("rm -f /etc/hostname.* /etc/hostname6.*")
     machine.lab.restart("h1")
     assert eventually(machine.reached), machine.journal()
-    assert eventually(lambda: compare(original, dump(host)) == [], 15), compare(original, dump(host))
+    assert eventually(lambda: compare(original, dump(host)) == [], 15), "\n".join(compare(original, dump(host)))
