@@ -11,8 +11,10 @@ routing socket has said since the last time.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
+import io
 import json
 import os
 import socket
@@ -135,6 +137,10 @@ def serve() -> None:
     """See the module's first sentence."""
     for name in MODULES:
         importlib.import_module(f"ansible_collections.netpath.ipmp.plugins.modules.{name}")
+    # Ansible imports the rest with the first module, which may not find it: the host has a /tmp of its own.
+    basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = b'{"ANSIBLE_MODULE_ARGS": {}}', "legacy"
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        basic.AnsibleModule({}).exit_json()
     enter(int(sys.argv[1]))
     heard = listener()
     print(json.dumps("ready"), flush=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from namespaces import eventually
 from playing import Bed, addresses, row
 
 pytestmark = pytest.mark.kernel
@@ -60,7 +61,7 @@ def lines(text: str) -> List[Dict[str, Any]]:
 def test_status_of_whole_groups_is_a_line_each_and_success(bed: Bed) -> None:
     done = bed.play("status")
     assert done.returncode == 0, done.stdout
-    whole = {"state": "ok", "groups": {"lan": "ok"}, "detached": [], "transaction": "", "why": ""}
+    whole = {"state": "ok", "groups": {"lan": "ok"}, "detached": [], "removed": [], "transaction": "", "why": ""}
     assert lines(done.stdout) == [{"host": host, **whole} for host in HOSTS]
 
 
@@ -113,6 +114,17 @@ def test_reattach_of_all_at_once(bed: Bed) -> None:
     assert results(done.stdout) == ["attached", "was attached already", "attached"]
     assert re.fullmatch(r"0 of [1-9]\d*", row(done.stdout, "h1")[4]), done.stdout
     assert where(bed) == ["eth1"] * 3
+
+
+def test_status_tells_a_nic_that_left_by_itself_from_one_that_was_detached(bed: Bed) -> None:
+    nic = bed.lab.nic("h3", "eth2")
+    nic.take_out()
+    done = bed.play("status")
+    assert done.returncode == 2
+    found = lines(done.stdout)[2]
+    assert (found["state"], found["detached"], found["removed"]) == ("degraded", [], ["eth2"]), str(found)
+    nic.put_back()
+    assert eventually(lambda: bed.play("status").returncode == 0, 60)
 
 
 def test_remove_twice(bed: Bed) -> None:
