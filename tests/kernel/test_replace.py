@@ -94,6 +94,22 @@ def test_a_run_that_is_killed_goes_on_where_it_was(bed: Bed) -> None:
     assert (bed.hosting(), len(detaches(bed))) == (HOME, before + 1)
 
 
+def test_a_run_that_was_killed_is_ended_by_another_name_of_the_nic(bed: Bed) -> None:
+    bed.host.run("ip link property add dev eth1 altname port-one")
+    port_one = ("-e", "ipmp_component=port-one")
+    first = bed.begin("dr_detach", *ETH1)
+    first.wait_for("TASK [Reach the host over a new connection]")
+    first.interrupt(signal.SIGKILL)
+    assert bed.status()["transaction"]["state"] == "committed"
+    second = bed.play("dr_detach", *port_one)
+    assert second.returncode == 0, second.stdout
+    assert (bed.hosting(), bed.status()["transaction"]) == (AWAY, None)
+    third = bed.play("dr_reattach", *port_one)
+    assert third.returncode == 0, third.stdout
+    bed.host.run("ip link property del dev eth1 altname port-one")
+    assert bed.hosting() == HOME
+
+
 def test_a_card_that_nobody_takes_out_stays_detached_until_a_hook_says_that_it_is_done(
     bed: Bed, tmp_path: Path
 ) -> None:

@@ -64,7 +64,8 @@ class Transaction:
         """TRANSACTION of the control protocol."""
         words = ("transaction", "kind", "component", "interfaces", "state", "moves", "force", "reason", "time")
         left = None if self.deadline is None else max(0.0, self.deadline - loops.boottime())
-        return {**{w: getattr(self, w) for w in words}, "deadline": left}
+        altnames = self.card.get("altnames", [])
+        return {**{w: getattr(self, w) for w in words}, "altnames": altnames, "deadline": left}
 
 
 class Transactions:
