@@ -82,8 +82,8 @@ class Log:
         return len(self.lines)
 
     def texts(self, since: int = 0) -> List[str]:
-        """The lines without their levels."""
-        return [line.text for line in self.lines[since:]]
+        """The lines without their levels, and without those that say how late a busy machine has sent a probe."""
+        return [line.text for line in self.lines[since:] if not line.text.startswith("missed sending ")]
 
     def find(self, text: str, since: int = 0) -> Optional[Line]:
         """The first line that is just that, or that the regular expression (begin it with ^) matches."""
