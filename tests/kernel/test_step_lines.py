@@ -30,8 +30,17 @@ def bed() -> Iterator[Bed]:
         yield made
 
 
+def quiet(bed: Bed) -> None:
+    """Until nothing follows in the log, which is read beside us."""
+    seen = -1
+    while bed.log.mark() != seen:
+        seen = bed.log.mark()
+        time.sleep(0.2)
+
+
 def asked(bed: Bed, op: str, **arguments: Any) -> Tuple[Dict[str, Any], List[str]]:
     """The answer, or the error as {"refused": sentence}, and the lines of the log that are about steps."""
+    quiet(bed)
     mark = bed.log.mark()
     answer: Dict[str, Any]
     try:
@@ -40,7 +49,7 @@ def asked(bed: Bed, op: str, **arguments: Any) -> Tuple[Dict[str, Any], List[str
         answer = {"refused": str(error)}
     assert "\n" not in answer.get("refused", "")
     words = ("detach of", "attach of", "apply", "confirmation of", "the configuration", "is attached", "offline")
-    time.sleep(0.2)  # the log is read beside us; and nothing may follow
+    quiet(bed)
     about = [text for text in bed.log.texts(mark) if text.startswith(words) or text.endswith(words)]
     return answer, about
 
