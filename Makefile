@@ -9,6 +9,8 @@ SETUP := $(shell command -v python3) tools/setup.py
 PYTEST := python -m pytest -v
 # Tests on a real kernel wait most of their time, each file in namespaces of its own.
 SIDE_BY_SIDE := -n 3 --dist loadfile
+# Tests in real time: what has failed beside others is run once more by itself, and that decides. Both runs are shown.
+alone = { test $$? = 1 && echo "== once more, alone: what has failed beside others" && $(PYTEST) --lf --lfnf=none $(1); }
 SIM := $(if $(wildcard tests/sim/test_*.py),sim)
 
 # The tools come from build/venv. Nothing of the user's own ansible takes part, and nothing is left in the home folder.
@@ -125,13 +127,13 @@ sim:
 kernel:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
-	$(PYTEST) $(SIDE_BY_SIDE) tests/kernel
+	$(PYTEST) $(SIDE_BY_SIDE) tests/kernel || $(call alone,tests/kernel)
 
 .PHONY: systemd
 systemd:
 	$(call need_root,$(namespaces))
 	@$(SETUP) packages venv view
-	$(PYTEST) -n 3 tests/systemd
+	$(PYTEST) -n 3 tests/systemd || $(call alone,tests/systemd)
 
 .PHONY: molecule
 molecule:
