@@ -551,9 +551,9 @@ def test_a_wall_clock_that_is_set_makes_no_answer_older_than_it_can_be(
         assert subject.more(20)
     acked = [seen for seen in subject.seen() if seen.state == "acked" and seen.received and seen.processed]
     assert len(acked) >= 40
-    for seen in acked:  # a busy machine lets up to some ms pass between two looks at the clock; what was set is an hour
-        assert -1e9 < seen.received - seen.sent < 1e9, "ns"
-        assert -1e9 < seen.processed - seen.received < 1e9
+    for seen in acked:
+        assert -1e6 < seen.received - seen.sent < 1e9, "ns"
+        assert -1e6 < seen.processed - seen.received < 1e9
     assert subject.lost() == 0
 
 

@@ -77,7 +77,8 @@ class Findings:
                 probe.target.address,
                 _unix(probe.started, epoch),
                 _unix(probe.sent, epoch),
-                None if reply is None else _unix(reply.received, epoch),
+                # Where the wall clock was set, all that is known of the reply is between which looks it came.
+                None if reply is None else _unix(max(reply.received, probe.sent), epoch),
                 None if reply is None else _unix(reply.processed, epoch),
                 rtt.average,
                 rtt.deviation,
